@@ -1,0 +1,144 @@
+//! What happened: past tense, immutable, the only thing besides inputs that is stored.
+
+use serde::{Deserialize, Serialize};
+
+use super::message::Control;
+use crate::domain::{Fill, InstrumentIx, OrderNo, Timestamp};
+use crate::orders::{CancelRequest, ExitReason, Life, OrderEnded, OrderEvent, Reason, RoundTrip, Terms};
+use crate::risk::Veto;
+use crate::strategy::{GridPlan, Note};
+use crate::streak::DayResult;
+
+/// Candles that a feed did not deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketGap {
+    /// Whose.
+    pub instrument: InstrumentIx,
+    /// First missing millisecond.
+    pub from: Timestamp,
+    /// First millisecond that is there again.
+    pub to: Timestamp,
+    /// Number of missing candles.
+    pub missing: u64,
+}
+
+/// An operator's command, with its author.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// What.
+    pub control: Control,
+    /// Who: the user id of the peer, or `supervisor`.
+    pub by: String,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// The request that carried it.
+    pub request: String,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// Candles are missing in the feed.
+    Gap(MarketGap),
+    /// The grid laid out its lines.
+    GridPlanned(Box<GridPlan>),
+    /// The strategy decided something that is no order.
+    Note(InstrumentIx, Note),
+    /// An intent was approved; the order is on its way.
+    Approved {
+        /// The terms.
+        terms: Terms,
+        /// Why it was wanted.
+        reason: Reason,
+    },
+    /// An intent was refused.
+    Vetoed {
+        /// Which rule, with its figures.
+        veto: Veto,
+        /// Why it was wanted.
+        reason: Reason,
+    },
+    /// Dry run: approved, not sent.
+    WouldSubmit {
+        /// The terms.
+        veto: Veto,
+        /// Why it was wanted.
+        reason: Reason,
+    },
+    /// Orders are to be withdrawn.
+    CancelWanted(CancelRequest),
+    /// An order moved to another state.
+    OrderMoved(OrderNo, Life),
+    /// News that no row of the order table allows; nothing changed.
+    OrderRefused(OrderNo, OrderEvent),
+    /// An execution.
+    Fill(Fill),
+    /// An order is over.
+    Ended(OrderEnded),
+    /// A position closes by its guard.
+    Guarded(InstrumentIx, ExitReason),
+    /// A round trip is complete.
+    RoundTrip(RoundTrip),
+    /// A UTC day is complete.
+    DayClosed(DayResult),
+    /// An operator's command.
+    Control(Box<Audit>),
+}
+
+/// A fact in its place: the dense sequence of its instance, the moment and the input that caused it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FactRecord {
+    /// Dense from 1.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Number of the input that set it off.
+    pub cause: u64,
+    /// What.
+    pub fact: Fact,
+}
+
+impl Fact {
+    /// The order it speaks of, if any.
+    #[must_use]
+    pub const fn order(&self) -> Option<OrderNo> {
+        match self {
+            Self::Approved { terms, .. } => Some(terms.order),
+            Self::Vetoed { veto, .. } | Self::WouldSubmit { veto, .. } => Some(veto.order),
+            Self::OrderMoved(order, _) | Self::OrderRefused(order, _) => Some(*order),
+            Self::Fill(fill) => Some(fill.order),
+            Self::Ended(ended) => Some(ended.terms.order),
+            Self::Gap(_)
+            | Self::GridPlanned(_)
+            | Self::Note(..)
+            | Self::CancelWanted(_)
+            | Self::Guarded(..)
+            | Self::RoundTrip(_)
+            | Self::DayClosed(_)
+            | Self::Control(_) => None,
+        }
+    }
+
+    /// Stable name of the event in logs and API.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Gap(_) => "market.gap",
+            Self::GridPlanned(_) => "grid.planned",
+            Self::Note(..) => "strategy.note",
+            Self::Approved { .. } => "order.approved",
+            Self::Vetoed { .. } => "risk.vetoed",
+            Self::WouldSubmit { .. } => "order.would_submit",
+            Self::CancelWanted(_) => "order.cancel_wanted",
+            Self::OrderMoved(..) => "order.moved",
+            Self::OrderRefused(..) => "order.refused_news",
+            Self::Fill(_) => "order.fill",
+            Self::Ended(_) => "order.ended",
+            Self::Guarded(..) => "position.guarded",
+            Self::RoundTrip(_) => "position.round_trip",
+            Self::DayClosed(_) => "streak.day_closed",
+            Self::Control(_) => "operator.command",
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What stages are told, what they answer, and what they may look at.
+//!
+//! Each stage has its own input type, so a message cannot reach the wrong one. A stage answers with events; only
+//! `route` knows who reads them.
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::{Audit, MarketGap};
+use crate::domain::{Candle, ClosedCandle, Fill, InstrumentIx, OrderNo, Price, PublicTrade, Quote, Quotes, Timestamp};
+use crate::orders::{CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Reason, Report, RoundTrip};
+use crate::risk::{ApprovedOrder, Funds, Veto};
+use crate::spec::{InstanceSpec, OnStop};
+use crate::strategy::Note;
+
+/// The stages of an instance; each has an actor of its own when it runs live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Market data.
+    Market,
+    /// Strategy.
+    Strategy,
+    /// Risk.
+    Risk,
+    /// Order lifecycle.
+    Orders,
+    /// Streak monitor.
+    Streak,
+}
+
+impl Stage {
+    /// All of them, in the order in which they start; they stop in reverse.
+    pub const ALL: [Self; 5] = [Self::Orders, Self::Risk, Self::Streak, Self::Strategy, Self::Market];
+
+    /// The name for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Market => "market-data",
+            Self::Strategy => "strategy",
+            Self::Risk => "risk",
+            Self::Orders => "order-lifecycle",
+            Self::Streak => "streak-monitor",
+        }
+    }
+}
+
+/// What a stage may look at while it handles one message.
+#[derive(Clone, Copy)]
+pub struct Cx<'a> {
+    /// The moment, as data.
+    pub at: Timestamp,
+    /// Last quote of each instrument.
+    pub quotes: &'a Quotes,
+    /// What the instance is.
+    pub spec: &'a InstanceSpec,
+}
+
+/// What an operator, or the supervisor for one, tells an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// Entries off; exits go on.
+    Pause,
+    /// Entries on again.
+    Resume,
+    /// The kill switch: entries off, every resting order cancelled, latched.
+    Kill,
+    /// Clears the kill latch; the instance stays paused until it is resumed.
+    ClearKill,
+    /// The instance is about to stop.
+    Stop(OnStop),
+    /// The instance runs again after a stop.
+    Start,
+}
+
+/// To the market stage.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MarketIn {
+    /// A candle of the feed is complete.
+    Candle(InstrumentIx, Candle),
+    /// One point of a candle's path.
+    Point(InstrumentIx, Price),
+    /// A public trade.
+    Trade(InstrumentIx, PublicTrade),
+}
+
+/// To the strategy.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StrategyIn {
+    /// A closed candle of a timeframe it asked for.
+    Candle(ClosedCandle),
+    /// An own fill.
+    Fill(Fill),
+    /// An own order is over.
+    Ended(OrderEnded),
+    /// An own intent was refused, or recorded only (`dry_run`).
+    Veto(Veto),
+    /// The room that is left.
+    Funds(InstrumentIx, Funds),
+    /// The monitor closes the position of an instrument.
+    Guarded(InstrumentIx, ExitReason),
+    /// From the operator.
+    Control(Control),
+}
+
+/// To the risk gate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RiskIn {
+    /// An intent to be judged.
+    Review(Box<Intent>),
+    /// Held room becomes position.
+    Fill(Fill),
+    /// Held room is released.
+    Ended(OrderEnded),
+    /// From the operator.
+    Control(Control),
+}
+
+/// To the order stage.
+#[derive(Debug)]
+pub enum OrdersIn {
+    /// An approval to be sent.
+    Submit(Box<ApprovedOrder>),
+    /// Orders to be withdrawn.
+    Cancel(CancelRequest),
+    /// From the venue.
+    Report(Report),
+    /// The price moved; for the position monitor.
+    Quote(InstrumentIx),
+    /// A time that the stage asked for has come.
+    Wakeup,
+    /// An exit of the monitor was refused.
+    Veto(Veto),
+    /// From the operator.
+    Control(Control),
+}
+
+/// To the streak monitor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StreakIn {
+    /// An own fill.
+    Fill(Fill),
+    /// A round trip is complete.
+    RoundTrip(RoundTrip),
+    /// A candle of the instance's timeframe closed: mark to market.
+    Mark(InstrumentIx, Quote),
+}
+
+/// A message on its way to one stage.
+#[derive(Debug)]
+pub enum Message {
+    /// To the market stage.
+    Market(MarketIn),
+    /// To the strategy.
+    Strategy(StrategyIn),
+    /// To the risk gate.
+    Risk(RiskIn),
+    /// To the order stage.
+    Orders(OrdersIn),
+    /// To the streak monitor.
+    Streak(StreakIn),
+}
+
+impl Message {
+    /// Its reader.
+    #[must_use]
+    pub const fn stage(&self) -> Stage {
+        match self {
+            Self::Market(_) => Stage::Market,
+            Self::Strategy(_) => Stage::Strategy,
+            Self::Risk(_) => Stage::Risk,
+            Self::Orders(_) => Stage::Orders,
+            Self::Streak(_) => Stage::Streak,
+        }
+    }
+}
+
+/// What a stage answers. `route` turns it into messages, facts and effects.
+#[derive(Debug)]
+pub enum Event {
+    /// A new last price.
+    Quote(InstrumentIx, Quote),
+    /// A candle of a wanted timeframe is complete.
+    Closed(ClosedCandle),
+    /// Candles are missing.
+    Gap(MarketGap),
+    /// An order is wanted.
+    Intent(Box<Intent>),
+    /// Something the strategy decided that is no order: a signal withheld, a breaker tripped.
+    Note(InstrumentIx, Note),
+    /// The ladder was laid out anew.
+    GridPlanned(Box<crate::strategy::GridPlan>),
+    /// Orders are to be withdrawn.
+    Cancel(CancelRequest),
+    /// The gate approved.
+    Approved {
+        /// The proof.
+        order: Box<ApprovedOrder>,
+        /// Why it was wanted.
+        reason: Reason,
+    },
+    /// The gate refused.
+    Vetoed {
+        /// Which rule.
+        veto: Veto,
+        /// Why it was wanted.
+        reason: Reason,
+    },
+    /// Dry run: it would have been sent.
+    WouldSubmit {
+        /// What.
+        veto: Veto,
+        /// Why it was wanted.
+        reason: Reason,
+    },
+    /// The room that is left changed.
+    Funds(InstrumentIx, Funds),
+    /// The venue shall get an order.
+    Place(Box<ApprovedOrder>),
+    /// The venue shall withdraw an order.
+    Withdraw(OrderNo),
+    /// An order moved to another state.
+    OrderMoved(OrderNo, Life),
+    /// News about an order that no row of the table allows.
+    OrderRefused(OrderNo, OrderEvent),
+    /// An own fill, counted once.
+    Fill(Fill),
+    /// An order is over.
+    Ended(OrderEnded),
+    /// A round trip is complete.
+    RoundTrip(RoundTrip),
+    /// The monitor closes a position.
+    Guarded(InstrumentIx, ExitReason),
+    /// The order stage wants every price, or no longer.
+    Watch(bool),
+    /// The order stage wants to be woken, or no longer.
+    Wake(Option<Timestamp>),
+    /// An operator's command was taken.
+    Audited(Box<Audit>),
+    /// A UTC day is complete.
+    DayClosed(crate::streak::DayResult),
+}
+
+/// Where stages put their answers; emptied by `route` after each message.
+pub type Outbox = Vec<Event>;

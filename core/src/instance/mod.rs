@@ -1,0 +1,18 @@
+//! One instance: its messages, its worklist, the wiring between its stages, its facts and its state as one value.
+
+mod fact;
+mod message;
+mod route;
+mod stages;
+mod state;
+mod worklist;
+
+pub use crate::risk::{Funds, Veto};
+pub use fact::{Audit, Fact, FactRecord, MarketGap};
+pub use message::{Control, Cx, Event, MarketIn, Message, OrdersIn, Outbox, RiskIn, Stage, StrategyIn, StreakIn};
+pub use route::route;
+pub use stages::Stages;
+pub use state::{DIGEST_COVERS, Digest, InstanceState, Report, StateError};
+pub use worklist::{Effect, Envelope, Mark, Router, Worklist};
+
+pub use crate::orders::OrderEnded;

@@ -1,0 +1,87 @@
+//! The whole wiring of an instance, on one screen: who reads what, what is a fact, what leaves.
+
+use super::fact::Fact;
+use super::message::{Event, Message, OrdersIn, RiskIn, StrategyIn, StreakIn};
+use super::worklist::{Effect, Router};
+use crate::domain::Quote;
+use crate::orders::Origin;
+
+/// Turns one event into messages, facts and effects. Used by the live actors and by the backtest alike.
+pub fn route(event: Event, to: &mut Router<'_>) {
+    match event {
+        Event::Quote(ix, quote) => {
+            to.quote(ix, quote);
+            if to.watching() {
+                to.send(Message::Orders(OrdersIn::Quote(ix)));
+            }
+        }
+        Event::Closed(closed) => {
+            to.send(Message::Strategy(StrategyIn::Candle(closed)));
+            if closed.timeframe == to.timeframe() {
+                let quote = Quote { at: closed.candle.close_time, last: closed.candle.close };
+                to.send(Message::Streak(StreakIn::Mark(closed.instrument, quote)));
+            }
+        }
+        Event::Gap(gap) => to.record(Fact::Gap(gap)),
+        Event::Intent(intent) => to.send(Message::Risk(RiskIn::Review(intent))),
+        Event::Note(ix, note) => to.record(Fact::Note(ix, note)),
+        Event::GridPlanned(plan) => to.record(Fact::GridPlanned(plan)),
+        Event::Cancel(request) => {
+            to.record(Fact::CancelWanted(request));
+            to.send(Message::Orders(OrdersIn::Cancel(request)));
+        }
+        Event::Approved { order, reason } => {
+            to.record(Fact::Approved { terms: *order.terms(), reason });
+            to.send(Message::Orders(OrdersIn::Submit(order)));
+        }
+        Event::Vetoed { veto, reason } => {
+            to.record(Fact::Vetoed { veto, reason });
+            answer(veto, to);
+        }
+        Event::WouldSubmit { veto, reason } => {
+            to.record(Fact::WouldSubmit { veto, reason });
+            answer(veto, to);
+        }
+        Event::Funds(ix, funds) => to.send(Message::Strategy(StrategyIn::Funds(ix, funds))),
+        Event::Place(order) => to.effect(Effect::Place(order)),
+        Event::Withdraw(order) => to.effect(Effect::Withdraw(order)),
+        Event::OrderMoved(order, life) => to.record(Fact::OrderMoved(order, life)),
+        Event::OrderRefused(order, news) => to.record(Fact::OrderRefused(order, news)),
+        Event::Fill(fill) => {
+            to.record(Fact::Fill(fill));
+            to.send(Message::Risk(RiskIn::Fill(fill)));
+            to.send(Message::Strategy(StrategyIn::Fill(fill)));
+            to.send(Message::Streak(StreakIn::Fill(fill)));
+        }
+        Event::Ended(ended) => {
+            to.record(Fact::Ended(ended));
+            to.send(Message::Risk(RiskIn::Ended(ended)));
+            to.send(Message::Strategy(StrategyIn::Ended(ended)));
+        }
+        Event::RoundTrip(trip) => {
+            to.record(Fact::RoundTrip(trip));
+            to.send(Message::Streak(StreakIn::RoundTrip(trip)));
+        }
+        Event::Guarded(ix, why) => {
+            to.record(Fact::Guarded(ix, why));
+            to.send(Message::Strategy(StrategyIn::Guarded(ix, why)));
+        }
+        Event::Watch(on) => to.watch(on),
+        Event::Wake(at) => to.effect(Effect::Wake(at)),
+        Event::Audited(audit) => {
+            to.record(Fact::Control(audit.clone()));
+            to.send(Message::Risk(RiskIn::Control(audit.control)));
+            to.send(Message::Orders(OrdersIn::Control(audit.control)));
+            to.send(Message::Strategy(StrategyIn::Control(audit.control)));
+        }
+        Event::DayClosed(day) => to.record(Fact::DayClosed(day)),
+    }
+}
+
+/// A refusal goes to whoever asked.
+fn answer(veto: crate::risk::Veto, to: &mut Router<'_>) {
+    match veto.origin {
+        Origin::Strategy => to.send(Message::Strategy(StrategyIn::Veto(veto))),
+        Origin::Monitor | Origin::Operator => to.send(Message::Orders(OrdersIn::Veto(veto))),
+    }
+}

@@ -1,0 +1,309 @@
+//! The queue of one instance: the same type in a backtest and live.
+//!
+//! Owns the messages that wait, the shared quotes, the facts not yet recorded and the effects not yet sent. Promises:
+//! first in, first out; whoever holds the worklist is the only one at work, so five mailboxes cannot reorder anything.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::fact::{Fact, FactRecord};
+use super::message::{Cx, Event, Message, Outbox};
+use super::route::route;
+use crate::domain::{OrderNo, Quotes, Timestamp};
+use crate::risk::ApprovedOrder;
+use crate::sim::SeededRng;
+use crate::spec::InstanceSpec;
+
+/// A message with its moment and the number of the input that set it off.
+#[derive(Debug)]
+pub struct Envelope {
+    /// When.
+    pub at: Timestamp,
+    /// Which input.
+    pub cause: u64,
+    /// What, and to whom.
+    pub message: Message,
+}
+
+/// What leaves the instance once every fact before it is durable.
+#[derive(Debug)]
+pub enum Effect {
+    /// The venue shall get an order.
+    Place(Box<ApprovedOrder>),
+    /// The venue shall withdraw an order.
+    Withdraw(OrderNo),
+    /// The order stage wants to be woken at this moment, or not at all.
+    Wake(Option<Timestamp>),
+}
+
+/// See the module.
+pub struct Worklist {
+    spec: Arc<InstanceSpec>,
+    queue: VecDeque<Envelope>,
+    outbox: Outbox,
+    quotes: Quotes,
+    watch: bool,
+    clock: Timestamp,
+    inputs: u64,
+    facts_written: u64,
+    facts: Vec<FactRecord>,
+    effects: Vec<Effect>,
+    hops: [u64; 5],
+    shuffle: Option<SeededRng>,
+}
+
+impl Worklist {
+    /// An empty worklist.
+    #[must_use]
+    pub fn new(spec: Arc<InstanceSpec>) -> Self {
+        let quotes = Quotes::new(spec.instruments.len());
+        // Base that is there from the start gets its cost from the first price, so that price must be seen.
+        let watch = spec.capital.base.is_positive();
+        Self {
+            spec,
+            queue: VecDeque::with_capacity(16),
+            outbox: Vec::with_capacity(8),
+            quotes,
+            watch,
+            clock: Timestamp::default(),
+            inputs: 0,
+            facts_written: 0,
+            facts: Vec::new(),
+            effects: Vec::new(),
+            hops: [0; 5],
+            shuffle: None,
+        }
+    }
+
+    /// Goes on where a snapshot ended.
+    #[must_use]
+    pub fn resume(spec: Arc<InstanceSpec>, mark: Mark) -> Self {
+        let Mark { quotes, watch, clock, inputs, facts } = mark;
+        Self { quotes, watch, clock, inputs, facts_written: facts, ..Self::new(spec) }
+    }
+
+    /// Where the worklist stands, for a snapshot. Meaningful only while it is empty.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            quotes: self.quotes.clone(),
+            watch: self.watch,
+            clock: self.clock,
+            inputs: self.inputs,
+            facts: self.facts_written,
+        }
+    }
+
+    /// Takes messages in a seeded random order instead of first in, first out: the race-finder of the simulation.
+    #[must_use]
+    pub fn shuffled(mut self, rng: SeededRng) -> Self {
+        self.shuffle = Some(rng);
+        self
+    }
+
+    /// Adds an input from outside; answers its number, the `cause` of all that follows. Time never runs backwards.
+    pub fn input(&mut self, at: Timestamp, message: Message) -> u64 {
+        self.clock = self.clock.max(at);
+        self.inputs += 1;
+        self.queue.push_back(Envelope { at: self.clock, cause: self.inputs, message });
+        self.inputs
+    }
+
+    /// Takes an operator's command: an input like any other, recorded with its author.
+    pub fn command(&mut self, at: Timestamp, audit: super::fact::Audit) -> u64 {
+        self.clock = self.clock.max(at);
+        self.inputs += 1;
+        let (at, cause) = (self.clock, self.inputs);
+        self.take(at, cause, Event::Audited(Box::new(audit)));
+        cause
+    }
+
+    /// The next message.
+    pub fn pop(&mut self) -> Option<Envelope> {
+        match &mut self.shuffle {
+            None => self.queue.pop_front(),
+            Some(rng) if self.queue.is_empty() => {
+                let _ = rng;
+                None
+            }
+            Some(rng) => {
+                let len = self.queue.len() as u64;
+                self.queue.remove(usize::try_from(rng.below(len)).unwrap_or(0))
+            }
+        }
+    }
+
+    /// The reader of the next message (first in, first out).
+    #[must_use]
+    pub fn front(&self) -> Option<&Message> {
+        self.queue.front().map(|envelope| &envelope.message)
+    }
+
+    /// True when nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Runs one stage on one envelope and routes its answers. `stage` gets the context, the message and the outbox.
+    pub fn step(&mut self, envelope: Envelope, stage: impl FnOnce(&Cx<'_>, Message, &mut Outbox)) {
+        let Envelope { at, cause, message } = envelope;
+        self.hops[message.stage() as usize] += 1;
+        let mut outbox = std::mem::take(&mut self.outbox);
+        stage(&Cx { at, quotes: &self.quotes, spec: &self.spec }, message, &mut outbox);
+        for event in outbox.drain(..) {
+            self.take(at, cause, event);
+        }
+        self.outbox = outbox;
+    }
+
+    fn take(&mut self, at: Timestamp, cause: u64, event: Event) {
+        route(event, &mut Router { list: self, at, cause });
+    }
+
+    /// Facts since the last call.
+    pub fn drain_facts(&mut self) -> Vec<FactRecord> {
+        std::mem::take(&mut self.facts)
+    }
+
+    /// True when facts wait to be recorded.
+    #[must_use]
+    pub fn has_facts(&self) -> bool {
+        !self.facts.is_empty()
+    }
+
+    /// Forgets the facts that wait, keeping their room; for runs that nobody reads.
+    pub fn drop_facts(&mut self) {
+        self.facts.clear();
+    }
+
+    /// Effects since the last call.
+    pub fn drain_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// True when effects wait.
+    #[must_use]
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
+    }
+
+    /// True when an order waits to leave, so that the facts before it must be durable first.
+    #[must_use]
+    pub fn has_order(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::Place(_)))
+    }
+
+    /// True while the order stage wants every price.
+    #[must_use]
+    pub const fn watch(&self) -> bool {
+        self.watch
+    }
+
+    /// The moment of the newest input.
+    #[must_use]
+    pub const fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// Inputs so far.
+    #[must_use]
+    pub const fn inputs(&self) -> u64 {
+        self.inputs
+    }
+
+    /// Facts so far.
+    #[must_use]
+    pub const fn facts_written(&self) -> u64 {
+        self.facts_written
+    }
+
+    /// Messages handled by each stage, in the order of the `Stage` enum.
+    #[must_use]
+    pub const fn hops(&self) -> [u64; 5] {
+        self.hops
+    }
+
+    /// What the instance is.
+    #[must_use]
+    pub const fn spec(&self) -> &Arc<InstanceSpec> {
+        &self.spec
+    }
+
+    /// The last quotes.
+    #[must_use]
+    pub const fn quotes(&self) -> &Quotes {
+        &self.quotes
+    }
+}
+
+/// Where a worklist stood while it was empty.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Mark {
+    /// Last quotes.
+    pub quotes: Quotes,
+    /// Whether every price is wanted.
+    pub watch: bool,
+    /// Moment of the newest input.
+    pub clock: Timestamp,
+    /// Inputs so far.
+    pub inputs: u64,
+    /// Facts so far.
+    pub facts: u64,
+}
+
+impl Mark {
+    /// The part that the digest covers: all but the number of inputs, which counts causes.
+    #[must_use]
+    pub const fn covered(&self) -> (&Quotes, bool, Timestamp, u64) {
+        (&self.quotes, self.watch, self.clock, self.facts)
+    }
+}
+
+/// What `route` may do with an event.
+pub struct Router<'a> {
+    list: &'a mut Worklist,
+    at: Timestamp,
+    cause: u64,
+}
+
+impl Router<'_> {
+    /// A message to a stage, at the back of the queue.
+    pub fn send(&mut self, message: Message) {
+        self.list.queue.push_back(Envelope { at: self.at, cause: self.cause, message });
+    }
+
+    /// Something that happened.
+    pub fn record(&mut self, fact: Fact) {
+        self.list.facts_written += 1;
+        let seq = self.list.facts_written;
+        self.list.facts.push(FactRecord { seq, at: self.at, cause: self.cause, fact });
+    }
+
+    /// Something to be done outside.
+    pub fn effect(&mut self, effect: Effect) {
+        self.list.effects.push(effect);
+    }
+
+    /// A new last price.
+    pub fn quote(&mut self, ix: crate::domain::InstrumentIx, quote: crate::domain::Quote) {
+        self.list.quotes.set(ix, quote);
+    }
+
+    /// Whether every price is wanted.
+    pub const fn watch(&mut self, on: bool) {
+        self.list.watch = on;
+    }
+
+    /// Whether every price is wanted now.
+    #[must_use]
+    pub const fn watching(&self) -> bool {
+        self.list.watch
+    }
+
+    /// The candle length that the instance marks to market by.
+    #[must_use]
+    pub fn timeframe(&self) -> crate::domain::Timeframe {
+        self.list.spec.timeframe
+    }
+}

@@ -1,0 +1,409 @@
+//! The rules of the gate, one small function each, and the table of where each applies.
+//!
+//! Promises: a rule reads and answers; it changes nothing. A missing input is a breach, never a pass. Exits are exempt
+//! from size and exposure rules, never from price, duplicate and data rules.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::gate::RiskGate;
+use crate::domain::{
+    Instrument, InstrumentIx, OrderKind, OrderNo, Price, Purpose, Qty, Quote, Quotes, Side, Tag, Timestamp,
+};
+use crate::orders::{Intent, Origin};
+use crate::spec::InstanceSpec;
+use crate::strategy::StrategyKind;
+
+/// Stable code of a veto.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VetoCode {
+    /// C01: the kill switch is on.
+    KillSwitch,
+    /// The instance is paused or stopping.
+    Paused,
+    /// C19: the quote is missing or too old.
+    StaleData,
+    /// C12: zero, negative or too large.
+    Quantity,
+    /// C12: off the lot grid.
+    LotSize,
+    /// C10: zero, negative or off the tick grid.
+    TickSize,
+    /// C10: too far from the last price.
+    PriceCollar,
+    /// C15: the spread is too wide.
+    MaxSpread,
+    /// C18: the same order a moment ago.
+    Duplicate,
+    /// C13: the notional is too small.
+    MinOrderValue,
+    /// C21: the symbol's share of capital.
+    SymbolCap,
+    /// C22: the total share of capital.
+    TotalExposure,
+    /// C27: not enough of the asset is free.
+    FreeBalance,
+    /// C03: everything passed; the order is recorded and not sent.
+    DryRun,
+}
+
+impl VetoCode {
+    /// The code as logs, API and tables write it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::KillSwitch => "kill_switch",
+            Self::Paused => "paused",
+            Self::StaleData => "stale_data",
+            Self::Quantity => "quantity",
+            Self::LotSize => "lot_size",
+            Self::TickSize => "tick_size",
+            Self::PriceCollar => "price_collar",
+            Self::MaxSpread => "max_spread",
+            Self::Duplicate => "duplicate",
+            Self::MinOrderValue => "min_order_value",
+            Self::SymbolCap => "max_capital_per_symbol",
+            Self::TotalExposure => "max_total_exposure",
+            Self::FreeBalance => "free_balance",
+            Self::DryRun => "dry_run",
+        }
+    }
+}
+
+impl fmt::Display for VetoCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// An intent was refused: an answer, not an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Veto {
+    /// The number the order would have had.
+    pub order: OrderNo,
+    /// The author's name for it.
+    pub tag: Tag,
+    /// What.
+    pub instrument: InstrumentIx,
+    /// Which way.
+    pub side: Side,
+    /// How.
+    pub kind: OrderKind,
+    /// How much, base units.
+    pub qty: Qty,
+    /// Entry or exit.
+    pub purpose: Purpose,
+    /// Who asked.
+    pub origin: Origin,
+    /// The first rule that refused.
+    pub code: VetoCode,
+    /// The figure that the rule saw.
+    pub value: Decimal,
+    /// The figure that it allows.
+    pub limit: Decimal,
+    /// Every rule that refused, as bits in the order of [`RULES`].
+    pub failed: u32,
+}
+
+impl Veto {
+    pub(super) const fn new(order: OrderNo, intent: &Intent, code: VetoCode, breach: Breach) -> Self {
+        let Intent { tag, instrument, side, kind, qty, purpose, origin, .. } = *intent;
+        let Breach { value, limit } = breach;
+        Self { order, tag, instrument, side, kind, qty, purpose, origin, code, value, limit, failed: 0 }
+    }
+
+    /// The codes of every rule that refused.
+    pub fn failed_codes(&self) -> impl Iterator<Item = VetoCode> + '_ {
+        RULES.iter().enumerate().filter(|(bit, _)| self.failed & (1 << bit) != 0).map(|(_, rule)| rule.code)
+    }
+}
+
+/// What a rule saw and what it allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// Seen.
+    pub value: Decimal,
+    /// Allowed.
+    pub limit: Decimal,
+}
+
+/// Everything a rule may look at.
+pub struct Review<'a> {
+    pub(super) at: Timestamp,
+    pub(super) quotes: &'a Quotes,
+    pub(super) spec: &'a InstanceSpec,
+    pub(super) intent: &'a Intent,
+    pub(super) gate: &'a RiskGate,
+}
+
+impl Review<'_> {
+    fn instrument(&self) -> Option<&Instrument> {
+        self.spec.instruments.get(self.intent.instrument.at())
+    }
+
+    fn quote(&self) -> Option<Quote> {
+        self.quotes.get(self.intent.instrument)
+    }
+
+    fn is_entry(&self) -> bool {
+        self.intent.purpose == Purpose::Entry || self.intent.side == Side::Buy
+    }
+}
+
+/// One rule.
+pub struct Rule {
+    /// Its stable code.
+    pub code: VetoCode,
+    /// Its key in the configuration, or a name.
+    pub key: &'static str,
+    /// `Some` when it refuses.
+    pub check: fn(&Review<'_>) -> Option<Breach>,
+}
+
+/// All rules, in the order in which they are asked. `dry_run` is last: it only speaks when nothing else refused.
+pub const RULES: [Rule; 14] = [
+    Rule { code: VetoCode::KillSwitch, key: "kill switch", check: kill },
+    Rule { code: VetoCode::Paused, key: "paused", check: paused },
+    Rule { code: VetoCode::StaleData, key: "max_quote_age_ms", check: stale },
+    Rule { code: VetoCode::Quantity, key: "max_order_qty", check: quantity },
+    Rule { code: VetoCode::LotSize, key: "lot_size", check: lot },
+    Rule { code: VetoCode::TickSize, key: "tick_size", check: tick },
+    Rule { code: VetoCode::PriceCollar, key: "price_collar_pct", check: collar },
+    Rule { code: VetoCode::MaxSpread, key: "max_spread_pct", check: spread },
+    Rule { code: VetoCode::Duplicate, key: "duplicate_window_ms", check: duplicate },
+    Rule { code: VetoCode::MinOrderValue, key: "min_order_value", check: minimum },
+    Rule { code: VetoCode::SymbolCap, key: "max_capital_per_symbol", check: symbol_cap },
+    Rule { code: VetoCode::TotalExposure, key: "max_total_exposure", check: total_cap },
+    Rule { code: VetoCode::FreeBalance, key: "free balance", check: free_balance },
+    Rule { code: VetoCode::DryRun, key: "dry_run", check: dry_run },
+];
+
+const NOTHING: Breach = Breach { value: Decimal::ZERO, limit: Decimal::ZERO };
+
+fn over(value: Decimal, limit: Decimal) -> Option<Breach> {
+    (value > limit).then_some(Breach { value, limit })
+}
+
+fn under(value: Decimal, limit: Decimal) -> Option<Breach> {
+    (value < limit).then_some(Breach { value, limit })
+}
+
+/// While killed, exits pass: a position must be closable.
+fn kill(review: &Review<'_>) -> Option<Breach> {
+    (review.gate.latches().killed && review.is_entry()).then_some(NOTHING)
+}
+
+fn paused(review: &Review<'_>) -> Option<Breach> {
+    let latches = review.gate.latches();
+    ((latches.paused || latches.stopping) && review.is_entry()).then_some(NOTHING)
+}
+
+fn stale(review: &Review<'_>) -> Option<Breach> {
+    let limit = Decimal::from(review.spec.risk.max_quote_age_ms);
+    match review.quote() {
+        None => Some(Breach { value: Decimal::NEGATIVE_ONE, limit }),
+        Some(quote) => over(Decimal::from(review.at.since(quote.at)), limit),
+    }
+}
+
+fn quantity(review: &Review<'_>) -> Option<Breach> {
+    let qty = review.intent.qty.get();
+    let max = review.spec.risk.max_order_qty.map_or(crate::domain::DECIMAL_MAX, Qty::get);
+    if review.intent.qty.is_positive() { over(qty, max) } else { Some(Breach { value: qty, limit: Decimal::ZERO }) }
+}
+
+fn lot(review: &Review<'_>) -> Option<Breach> {
+    let Some(instrument) = review.instrument() else { return Some(NOTHING) };
+    (!instrument.on_lot(review.intent.qty)).then(|| Breach { value: review.intent.qty.get(), limit: instrument.lot })
+}
+
+fn tick(review: &Review<'_>) -> Option<Breach> {
+    let Some(instrument) = review.instrument() else { return Some(NOTHING) };
+    let price = match review.intent.kind {
+        OrderKind::Limit(price) => price,
+        OrderKind::Market { bound } => bound?,
+    };
+    (!price.is_positive() || !instrument.on_tick(price)).then(|| Breach { value: price.get(), limit: instrument.tick })
+}
+
+/// A grid's resting orders may lie far away on their own side; only the aggressive direction is bounded for it.
+fn collar(review: &Review<'_>) -> Option<Breach> {
+    let price = match review.intent.kind {
+        OrderKind::Limit(price) => price,
+        OrderKind::Market { bound } => bound?,
+    };
+    let last = review.quote()?.last;
+    let (low, high) = (last - last * review.spec.risk.price_collar, last + last * review.spec.risk.price_collar);
+    let both = review.spec.strategy.kind() == StrategyKind::Signal;
+    let too_high = (both || review.intent.side == Side::Buy) && price > high;
+    let too_low = (both || review.intent.side == Side::Sell) && price < low;
+    if too_high {
+        Some(Breach { value: price.get(), limit: high.get() })
+    } else if too_low {
+        Some(Breach { value: price.get(), limit: low.get() })
+    } else {
+        None
+    }
+}
+
+fn spread(review: &Review<'_>) -> Option<Breach> {
+    over(review.spec.venue_model.spread, review.spec.risk.max_spread)
+}
+
+/// Same instrument, side, quantity, price and author within the window; for a grid the same line, too.
+fn duplicate(review: &Review<'_>) -> Option<Breach> {
+    let intent = review.intent;
+    let by_line = review.spec.strategy.kind() == StrategyKind::Grid;
+    let twin = review.gate.recent().iter().find(|recent| {
+        let terms = &recent.terms;
+        terms.instrument == intent.instrument
+            && terms.side == intent.side
+            && terms.qty == intent.qty
+            && terms.kind == intent.kind
+            && (!by_line || terms.tag == intent.tag)
+    })?;
+    let limit = Decimal::from(review.spec.risk.duplicate_window_ms);
+    Some(Breach { value: Decimal::from(review.at.since(twin.at)), limit })
+}
+
+/// Entries need the configured minimum and the venue's; exits the venue's only.
+fn minimum(review: &Review<'_>) -> Option<Breach> {
+    let Some(instrument) = review.instrument() else { return Some(NOTHING) };
+    let venue = instrument.notional_min;
+    let least = if review.is_entry() { venue.max(review.spec.risk.min_order_value) } else { venue };
+    let market = review.quote().map_or(Price::ZERO, |quote| quote.last);
+    let price = match review.intent.kind {
+        OrderKind::Limit(price) => price,
+        OrderKind::Market { .. } => market,
+    };
+    under((price * review.intent.qty).get(), least.get())
+}
+
+fn symbol_cap(review: &Review<'_>) -> Option<Breach> {
+    if !review.is_entry() {
+        return None;
+    }
+    let capital = review.gate.capital()?;
+    let mark = review.quote()?.last;
+    let after =
+        review.gate.exposure().symbol(review.intent.instrument, mark) + review.gate.adds(review.intent, review.quotes);
+    over(after.get(), (capital * review.spec.risk.max_capital_per_symbol).get())
+}
+
+fn total_cap(review: &Review<'_>) -> Option<Breach> {
+    if !review.is_entry() {
+        return None;
+    }
+    let capital = review.gate.capital()?;
+    let after = review.gate.exposure().total(review.quotes) + review.gate.adds(review.intent, review.quotes);
+    over(after.get(), (capital * review.spec.risk.max_total_exposure).get())
+}
+
+/// Never more than is free, fees included; on a spot venue a sale needs the base.
+fn free_balance(review: &Review<'_>) -> Option<Breach> {
+    let exposure = review.gate.exposure();
+    match review.intent.side {
+        Side::Buy => {
+            let need = exposure.with_fee(review.gate.adds(review.intent, review.quotes));
+            over(need.get(), exposure.free_quote().get())
+        }
+        Side::Sell => over(review.intent.qty.get(), exposure.free_base(review.intent.instrument).get()),
+    }
+}
+
+fn dry_run(review: &Review<'_>) -> Option<Breach> {
+    review.spec.risk.dry_run.then_some(NOTHING)
+}
+
+/// Where a rule applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applies {
+    /// As it stands.
+    On,
+    /// With a difference, which is named.
+    Differs(&'static str),
+    /// Not here, and why.
+    No(&'static str),
+}
+
+/// The table of `orders-and-risk` 3.2b for the rules that exist.
+#[must_use]
+pub const fn applies(code: VetoCode, kind: StrategyKind) -> Applies {
+    match (code, kind) {
+        (VetoCode::PriceCollar, StrategyKind::Grid) => Applies::Differs("in the aggressive direction only"),
+        (VetoCode::Duplicate, StrategyKind::Grid) => Applies::Differs("same line and side only"),
+        (
+            VetoCode::KillSwitch
+            | VetoCode::Paused
+            | VetoCode::StaleData
+            | VetoCode::Quantity
+            | VetoCode::LotSize
+            | VetoCode::TickSize
+            | VetoCode::PriceCollar
+            | VetoCode::MaxSpread
+            | VetoCode::Duplicate
+            | VetoCode::MinOrderValue
+            | VetoCode::SymbolCap
+            | VetoCode::TotalExposure
+            | VetoCode::FreeBalance
+            | VetoCode::DryRun,
+            StrategyKind::Signal | StrategyKind::Grid,
+        ) => Applies::On,
+    }
+}
+
+/// One line of `supervisor risk NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleRow {
+    /// Stable code.
+    pub code: VetoCode,
+    /// Key in the configuration.
+    pub key: &'static str,
+    /// Where it applies.
+    pub applies: Applies,
+    /// The configured limit, in words.
+    pub limit: String,
+}
+
+/// The rules of one instance with their limits.
+#[must_use]
+pub fn rule_table(spec: &InstanceSpec) -> Vec<RuleRow> {
+    let kind = spec.strategy.kind();
+    RULES
+        .iter()
+        .map(|rule| RuleRow {
+            code: rule.code,
+            key: rule.key,
+            applies: applies(rule.code, kind),
+            limit: limit_text(rule.code, spec),
+        })
+        .collect()
+}
+
+fn limit_text(code: VetoCode, spec: &InstanceSpec) -> String {
+    let risk = &spec.risk;
+    let percent = |share: Decimal| format!("{} %", (share * Decimal::ONE_HUNDRED).normalize());
+    let grid = |step: fn(&Instrument) -> Decimal| {
+        spec.instruments.iter().map(|i| format!("{} {}", i.symbol, step(i).normalize())).collect::<Vec<_>>().join(", ")
+    };
+    match code {
+        VetoCode::KillSwitch | VetoCode::Paused => "exits only while set".to_owned(),
+        VetoCode::StaleData => format!("{} ms", risk.max_quote_age_ms),
+        VetoCode::Quantity => {
+            risk.max_order_qty.map_or_else(|| "greater than 0".to_owned(), |qty| format!("{qty} base units"))
+        }
+        VetoCode::LotSize => grid(|i| i.lot),
+        VetoCode::TickSize => grid(|i| i.tick),
+        VetoCode::PriceCollar => percent(risk.price_collar),
+        VetoCode::MaxSpread => percent(risk.max_spread),
+        VetoCode::Duplicate => format!("{} ms", risk.duplicate_window_ms),
+        VetoCode::MinOrderValue => format!("{} quote units (exits: the venue's own)", risk.min_order_value),
+        VetoCode::SymbolCap => percent(risk.max_capital_per_symbol),
+        VetoCode::TotalExposure => percent(risk.max_total_exposure),
+        VetoCode::FreeBalance => "free after holds and fees".to_owned(),
+        VetoCode::DryRun => if risk.dry_run { "on: nothing is sent" } else { "off" }.to_owned(),
+    }
+}

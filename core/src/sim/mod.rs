@@ -1,0 +1,16 @@
+//! Virtual time: feeds, the paper venue, the scheduler and the backtest.
+
+mod backtest;
+mod feed;
+mod market;
+mod rng;
+mod scheduler;
+mod venue;
+mod walk;
+
+pub use backtest::Backtest;
+pub use feed::{Feed, FeedEvent, Gap, Recording, ReplayFeed, interval_of};
+pub use market::{SyntheticError, SyntheticFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles};
+pub use rng::SeededRng;
+pub use scheduler::{Next, Scheduler, SchedulerState};
+pub use venue::PaperVenue;

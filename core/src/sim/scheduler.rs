@@ -1,0 +1,261 @@
+//! Virtual time: decides what the instance hears next, the same way for a backtest and for live actors on paper.
+//!
+//! Owns the feed, the paper venue and the one timer. Promises: inputs are released only while the worklist is empty; ties
+//! go by (time, kind, insertion): arrivals at the venue, then timers, then the price. Never: looks at a clock.
+//!
+//! A candle becomes four points. A candle that could touch nothing (no order in reach, nobody watching the price) is
+//! released whole; what the stages see is the same.
+
+use serde::{Deserialize, Serialize};
+
+use super::feed::{Feed, FeedEvent};
+use super::venue::PaperVenue;
+use crate::domain::{Candle, InstrumentIx, OrderNo, Price, Qty, Timestamp};
+use crate::instance::{Effect, MarketIn, Message, OrdersIn, Worklist};
+use crate::orders::Report;
+use crate::spec::{InstanceSpec, Intrabar};
+
+/// A candle on its way along its four points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Path {
+    instrument: InstrumentIx,
+    candle: Candle,
+    points: [Price; 4],
+    next: u8,
+}
+
+impl Path {
+    fn new(instrument: InstrumentIx, candle: Candle, intrabar: Intrabar, long: bool) -> Self {
+        let Candle { open, high, low, close, .. } = candle;
+        let low_first = match intrabar {
+            Intrabar::Ohlc => false,
+            Intrabar::Olhc => true,
+            Intrabar::Pessimistic => long,
+        };
+        let points = if low_first { [open, low, high, close] } else { [open, high, low, close] };
+        Self { instrument, candle, points, next: 0 }
+    }
+
+    /// Open at the first millisecond, the extremes at one and two thirds, close at the last millisecond.
+    fn at(&self) -> Timestamp {
+        let length = self.candle.close_time.since(self.candle.open_time);
+        match self.next {
+            0 => self.candle.open_time,
+            1 => self.candle.open_time + (length + 1) / 3,
+            2 => self.candle.open_time + (length + 1) * 2 / 3,
+            _ => self.candle.close_time,
+        }
+    }
+}
+
+/// What is stored of a scheduler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchedulerState {
+    /// The venue.
+    pub venue: PaperVenue,
+    path: Option<Path>,
+    /// When the order stage wants to be woken.
+    pub wake: Option<Timestamp>,
+    /// Events taken from the feed.
+    pub cursor: u64,
+}
+
+/// What the scheduler would do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Something happens at this moment.
+    At(Timestamp),
+    /// The feed has ended and nothing is under way.
+    End,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Arrival(Timestamp),
+    Wakeup(Timestamp),
+    Point(Timestamp),
+    Whole(Timestamp),
+    Print(Timestamp),
+}
+
+impl Step {
+    const fn at(self) -> Timestamp {
+        match self {
+            Self::Arrival(at) | Self::Wakeup(at) | Self::Point(at) | Self::Whole(at) | Self::Print(at) => at,
+        }
+    }
+}
+
+/// See the module.
+pub struct Scheduler {
+    feed: Box<dyn Feed>,
+    state: SchedulerState,
+    intrabar: Intrabar,
+    latency_ms: i64,
+    reports: Vec<Report>,
+}
+
+impl Scheduler {
+    /// A scheduler at the start of a feed.
+    #[must_use]
+    pub fn new(spec: &InstanceSpec, feed: Box<dyn Feed>) -> Self {
+        let state = SchedulerState { venue: PaperVenue::new(spec), path: None, wake: None, cursor: 0 };
+        Self::resume(spec, feed, state)
+    }
+
+    /// Goes on where a snapshot ended.
+    #[must_use]
+    pub fn resume(spec: &InstanceSpec, mut feed: Box<dyn Feed>, state: SchedulerState) -> Self {
+        if state.cursor != feed.position() {
+            feed.seek(state.cursor);
+        }
+        let (intrabar, latency_ms) = (spec.venue_model.intrabar, spec.venue_model.latency_ms);
+        Self { feed, state, intrabar, latency_ms, reports: Vec::new() }
+    }
+
+    /// What is stored.
+    #[must_use]
+    pub fn state(&self) -> SchedulerState {
+        SchedulerState { cursor: self.feed.position(), ..self.state.clone() }
+    }
+
+    /// The venue, to be looked at.
+    #[must_use]
+    pub const fn venue(&self) -> &PaperVenue {
+        &self.state.venue
+    }
+
+    /// Events taken from the feed, and how many there are, if it ends.
+    #[must_use]
+    pub fn progress(&self) -> (u64, Option<u64>) {
+        (self.feed.position(), self.feed.len())
+    }
+
+    /// When something happens next. `watch`: somebody wants every price.
+    #[must_use]
+    pub fn next(&self, watch: bool) -> Next {
+        self.step(watch).map_or(Next::End, |step| Next::At(step.at()))
+    }
+
+    fn step(&self, watch: bool) -> Option<Step> {
+        let price = self.price_step(watch);
+        let wakeup = self.state.wake.map(Step::Wakeup);
+        let arrival = self.state.venue.next_arrival().map(Step::Arrival);
+        // A timer alone must not keep an ended feed alive.
+        if price.is_none() && arrival.is_none() {
+            return None;
+        }
+        // The first of equals wins: arrivals, timers, price.
+        [arrival, wakeup, price].into_iter().flatten().min_by_key(|step| step.at())
+    }
+
+    fn price_step(&self, watch: bool) -> Option<Step> {
+        if let Some(path) = &self.state.path {
+            return Some(Step::Point(path.at()));
+        }
+        match self.feed.peek()? {
+            FeedEvent::Trade { trade, .. } => Some(Step::Print(trade.at)),
+            FeedEvent::Candle { instrument, candle } => {
+                let timer = self.state.wake.is_some_and(|wake| wake <= candle.close_time);
+                let quiet = !watch && !timer && self.state.venue.is_quiet(instrument, &candle);
+                Some(if quiet { Step::Whole(candle.close_time) } else { Step::Point(candle.open_time) })
+            }
+        }
+    }
+
+    /// Releases the next inputs into an empty worklist. False: the feed has ended and nothing is under way.
+    pub fn release(&mut self, list: &mut Worklist) -> bool {
+        let Some(step) = self.step(list.watch()) else { return false };
+        match step {
+            Step::Arrival(at) => {
+                self.state.venue.arrive(at, &mut self.reports);
+                self.tell(at, list);
+            }
+            Step::Wakeup(at) => {
+                self.state.wake = None;
+                list.input(at, Message::Orders(OrdersIn::Wakeup));
+            }
+            Step::Whole(_) => self.whole(list),
+            Step::Point(_) => self.point(list),
+            Step::Print(at) => self.print(at, list),
+        }
+        true
+    }
+
+    fn whole(&mut self, list: &mut Worklist) {
+        if let Some(FeedEvent::Candle { instrument, candle }) = self.feed.peek() {
+            self.feed.advance();
+            self.state.venue.skip(instrument, candle.close);
+            list.input(candle.close_time, Message::Market(MarketIn::Candle(instrument, candle)));
+        }
+    }
+
+    fn point(&mut self, list: &mut Worklist) {
+        if self.state.path.is_none() {
+            let Some(FeedEvent::Candle { instrument, candle }) = self.feed.peek() else { return };
+            self.feed.advance();
+            let long = self.state.venue.base(instrument).is_positive();
+            self.state.path = Some(Path::new(instrument, candle, self.intrabar, long));
+        }
+        let Some(mut path) = self.state.path else { return };
+        let (at, price) = (path.at(), path.points[usize::from(path.next.min(3))]);
+        self.state.venue.point(at, path.instrument, price, &mut self.reports);
+        self.tell(at, list);
+        path.next += 1;
+        if path.next < 4 {
+            list.input(at, Message::Market(MarketIn::Point(path.instrument, price)));
+            self.state.path = Some(path);
+        } else {
+            list.input(at, Message::Market(MarketIn::Candle(path.instrument, path.candle)));
+            self.state.path = None;
+        }
+    }
+
+    fn print(&mut self, at: Timestamp, list: &mut Worklist) {
+        if let Some(FeedEvent::Trade { instrument, trade }) = self.feed.peek() {
+            self.feed.advance();
+            self.state.venue.point(at, instrument, trade.price, &mut self.reports);
+            self.tell(at, list);
+            list.input(at, Message::Market(MarketIn::Trade(instrument, trade)));
+        }
+    }
+
+    fn tell(&mut self, at: Timestamp, list: &mut Worklist) {
+        for report in self.reports.drain(..) {
+            list.input(at, Message::Orders(OrdersIn::Report(report)));
+        }
+    }
+
+    /// Carries an effect out. Call it only when every fact before it is durable. `killed`: the kill latch is on, so an
+    /// entry that has not left yet does not leave.
+    pub fn apply(&mut self, list: &mut Worklist, effect: Effect, killed: bool) {
+        let at = list.clock();
+        match effect {
+            Effect::Place(order) if killed && order.terms().purpose == crate::domain::Purpose::Entry => {
+                let number = order.terms().order;
+                list.input(at, Message::Orders(OrdersIn::Report(Report::NeverSent(number))));
+            }
+            Effect::Place(order) => self.state.venue.place(at, *order),
+            Effect::Withdraw(order) => self.state.venue.cancel(at, order),
+            Effect::Wake(wake) => self.state.wake = wake,
+        }
+    }
+
+    /// Latency of the venue, ms.
+    #[must_use]
+    pub const fn latency_ms(&self) -> i64 {
+        self.latency_ms
+    }
+
+    /// Live orders at the venue; for invariants.
+    #[must_use]
+    pub fn live(&self) -> Vec<OrderNo> {
+        self.state.venue.live()
+    }
+
+    /// What the venue holds of one instrument; for invariants.
+    #[must_use]
+    pub fn base(&self, ix: InstrumentIx) -> Qty {
+        self.state.venue.base(ix)
+    }
+}

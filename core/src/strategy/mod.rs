@@ -1,0 +1,262 @@
+//! The trait of a strategy, what it may see, and the registry: one file and one line each.
+
+mod grid;
+mod stage;
+mod trend_following;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{ClosedCandle, Fill, Instrument, InstrumentIx, Notional, Price, Quote, Timeframe};
+use crate::instance::{Control, Cx, OrderEnded, Outbox};
+use crate::orders::ExitReason;
+use crate::params::{Problem, Reader};
+use crate::risk::{Funds, Veto};
+use crate::spec::InstanceSpec;
+
+pub use grid::{Grid, GridParams};
+pub use stage::StrategyStage;
+pub use trend_following::{TrendFollowing, TrendParams};
+
+/// Which column of the rule table an instance belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StrategyKind {
+    /// Signals with stops.
+    Signal,
+    /// A ladder of resting orders.
+    Grid,
+}
+
+/// What counts as a round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TripKind {
+    /// From flat to flat; the position tells.
+    FlatToFlat,
+    /// One completed cell; the strategy tells.
+    Pairs,
+}
+
+/// What a strategy may look at.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The moment, the quotes and the spec.
+    pub cx: &'a Cx<'a>,
+    funds: &'a [Funds],
+}
+
+impl<'a> View<'a> {
+    /// A view with the room the gate last reported.
+    #[must_use]
+    pub const fn new(cx: &'a Cx<'a>, funds: &'a [Funds]) -> Self {
+        Self { cx, funds }
+    }
+
+    /// Room and position of one instrument.
+    #[must_use]
+    pub fn funds(&self, ix: InstrumentIx) -> Funds {
+        self.funds.get(ix.at()).copied().unwrap_or_default()
+    }
+
+    /// The pair.
+    #[must_use]
+    pub fn instrument(&self, ix: InstrumentIx) -> Option<&'a Instrument> {
+        self.cx.spec.instruments.get(ix.at())
+    }
+
+    /// Last quote.
+    #[must_use]
+    pub fn quote(&self, ix: InstrumentIx) -> Option<Quote> {
+        self.cx.quotes.get(ix)
+    }
+}
+
+/// A trading strategy: reacts to closed candles and to its own orders by pushing intents, cancels and notes.
+///
+/// It never sees a forming candle, never talks to a venue and never keeps money in floats.
+pub trait Strategy {
+    /// A closed candle of one of its timeframes.
+    fn on_candle(&mut self, view: &View<'_>, closed: &ClosedCandle, out: &mut Outbox);
+    /// An own fill.
+    fn on_fill(&mut self, view: &View<'_>, fill: &Fill, out: &mut Outbox);
+    /// An own order is over.
+    fn on_ended(&mut self, view: &View<'_>, ended: &OrderEnded, out: &mut Outbox);
+    /// The gate refused an own intent.
+    fn on_veto(&mut self, view: &View<'_>, veto: &Veto, out: &mut Outbox);
+    /// The position monitor closes the position of an instrument.
+    fn on_guarded(&mut self, view: &View<'_>, ix: InstrumentIx, why: ExitReason, out: &mut Outbox);
+    /// From the operator.
+    fn on_control(&mut self, view: &View<'_>, control: Control, out: &mut Outbox);
+}
+
+/// The settings of a strategy.
+pub trait Params: Sized {
+    /// Reads `[strategy]`.
+    fn read(reader: &mut Reader<'_>) -> Self;
+    /// Checks what needs the rest of the spec; keys without the `strategy.` prefix.
+    fn check(&self, spec: &InstanceSpec) -> Vec<Problem>;
+    /// The column of the rule table.
+    fn kind(&self) -> StrategyKind;
+    /// What counts as a round trip.
+    fn trips(&self) -> TripKind;
+    /// Candle lengths it wants, the instance's own first.
+    fn timeframes(&self, own: Timeframe) -> Vec<Timeframe>;
+}
+
+/// What a strategy decided that is no order. Floats are indicator values, never money.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// A cross that was not traded: the trend is too weak.
+    WeakTrend {
+        /// ADX at the cross.
+        adx: f64,
+        /// What it takes.
+        adx_min: f64,
+    },
+    /// A cross that was not traded: the size came out under one lot.
+    TooSmall {
+        /// Notional that the size formula gave.
+        notional: Notional,
+    },
+    /// A cross that was not traded: an order or position is already there.
+    Occupied,
+    /// The grid waits for its start price.
+    WaitsForStart {
+        /// The trigger.
+        trigger: Price,
+    },
+    /// The grid cannot be laid out here, so nothing is traded.
+    Unplannable {
+        /// Net return of the smallest cell, as a fraction; `None` when two lines share a tick.
+        cell_net: Option<Decimal>,
+    },
+    /// The ATR breaker tripped: entries off.
+    BreakerTripped {
+        /// ATR now.
+        atr: f64,
+        /// ATR one candle before.
+        before: f64,
+    },
+    /// The ATR breaker cleared: entries on.
+    BreakerCleared {
+        /// ATR now.
+        atr: f64,
+    },
+    /// The trend filter changed.
+    Regime {
+        /// The new one.
+        regime: Regime,
+    },
+    /// The range stop was reached: the grid is over.
+    GridOver {
+        /// Why.
+        why: ExitReason,
+    },
+}
+
+/// What the trend filter says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Regime {
+    /// New sells go one line higher.
+    Up,
+    /// Both ways.
+    #[default]
+    Flat,
+    /// No new buys.
+    Down,
+}
+
+/// The lines of a grid as laid out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GridPlan {
+    /// Of which instrument.
+    pub instrument: InstrumentIx,
+    /// Price when it was laid out.
+    pub price: Price,
+    /// The lines, from the bottom.
+    pub lines: Vec<Price>,
+    /// Net return of the smallest cell, fraction.
+    pub cell_net: Decimal,
+}
+
+macro_rules! registry {
+    ($($word:literal => $variant:ident($params:ty)),+ $(,)?) => {
+        /// Settings of any registered strategy.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum StrategyParams {
+            $(#[doc = concat!("Settings of `", $word, "`.")] $variant($params),)+
+        }
+
+        /// State of any registered strategy.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum AnyStrategy {
+            $(#[doc = concat!("State of `", $word, "`.")] $variant($variant),)+
+        }
+
+        /// The words of `strategy.kind`.
+        pub const STRATEGIES: &[&str] = &[$($word),+];
+
+        impl StrategyParams {
+            /// Reads `[strategy]` by its `kind`. `None` when the kind is missing or unknown; the problem is noted.
+            pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+                let words: Vec<(&str, &str)> = STRATEGIES.iter().map(|word| (*word, *word)).collect();
+                reader.missing("kind", &STRATEGIES.join(" or "));
+                match reader.choice("kind", &words)? {
+                    $($word => Some(Self::$variant(<$params as Params>::read(reader))),)+
+                    _ => None,
+                }
+            }
+
+            /// The word of `strategy.kind`.
+            #[must_use]
+            pub const fn word(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $word,)+ }
+            }
+
+            /// A strategy with nothing done yet.
+            #[must_use]
+            pub fn build(&self, spec: &InstanceSpec) -> AnyStrategy {
+                match self { $(Self::$variant(params) => AnyStrategy::$variant($variant::new(params, spec)),)+ }
+            }
+
+            /// What needs the rest of the spec to be checked; keys relative to `strategy.`.
+            #[must_use]
+            pub fn check(&self, spec: &InstanceSpec) -> Vec<Problem> {
+                match self { $(Self::$variant(params) => params.check(spec),)+ }
+            }
+
+            /// The column of the rule table.
+            #[must_use]
+            pub fn kind(&self) -> StrategyKind {
+                match self { $(Self::$variant(params) => params.kind(),)+ }
+            }
+
+            /// What counts as a round trip.
+            #[must_use]
+            pub fn trips(&self) -> TripKind {
+                match self { $(Self::$variant(params) => params.trips(),)+ }
+            }
+
+            /// Candle lengths the strategy wants.
+            #[must_use]
+            pub fn timeframes(&self, own: Timeframe) -> Vec<Timeframe> {
+                match self { $(Self::$variant(params) => params.timeframes(own),)+ }
+            }
+        }
+
+        impl AnyStrategy {
+            /// The strategy behind its trait.
+            pub fn get(&mut self) -> &mut dyn Strategy {
+                match self { $(Self::$variant(state) => state,)+ }
+            }
+        }
+    };
+}
+
+registry! {
+    "grid" => Grid(GridParams),
+    "trend_following" => TrendFollowing(TrendParams),
+}
