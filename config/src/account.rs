@@ -38,7 +38,9 @@ pub(crate) fn read_accounts(reader: &mut Reader<'_>) -> (BTreeMap<String, Accoun
     let mut problems = Vec::new();
     reader.missing("accounts", "at least one, such as [accounts.paper]");
     let accounts = match reader.raw("accounts") {
-        Some(Value::Table(accounts)) => accounts.iter().map(|(name, value)| (name.clone(), read_named(name, value, &mut problems))),
+        Some(Value::Table(accounts)) => {
+            accounts.iter().map(|(name, value)| (name.clone(), read_named(name, value, &mut problems)))
+        }
         Some(_) => {
             reader.problem("accounts", "write each account as [accounts.NAME]");
             return (BTreeMap::new(), problems);
@@ -55,7 +57,11 @@ fn read_named(name: &str, value: &Value, problems: &mut Vec<Problem>) -> Account
     let table = match value {
         Value::Table(table) => table,
         Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
-            own.push(Problem { key: String::new(), value: value.to_string(), expected: "write it as a table".to_owned() });
+            own.push(Problem {
+                key: String::new(),
+                value: value.to_string(),
+                expected: "write it as a table".to_owned(),
+            });
             &empty
         }
     };

@@ -85,7 +85,9 @@ mod tests {
 
     #[test]
     fn known_variables_are_settings_and_foreign_ones_are_left_alone() {
-        for name in ["SUPERVISOR__RISK__TRADING_ENABLED", "SUPERVISOR_OUTPUT", "SUPERVISOR_DATA", "PATH", "SUPERVISOR_X"] {
+        for name in
+            ["SUPERVISOR__RISK__TRADING_ENABLED", "SUPERVISOR_OUTPUT", "SUPERVISOR_DATA", "PATH", "SUPERVISOR_X"]
+        {
             assert_eq!(complaint(name), None);
         }
     }

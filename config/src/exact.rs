@@ -146,6 +146,9 @@ fn with_point(digits: &str, point: i32) -> String {
     }
 }
 
+/// Most words of a key; our own have four.
+const WORDS_MAX: usize = 8;
+
 /// One value that lies over the file's: from the environment or from a flag.
 #[derive(Clone, Debug)]
 pub struct Setting {
@@ -155,10 +158,10 @@ pub struct Setting {
 
 impl Setting {
     /// The value of `key` (words with points between) as text: TOML where it is TOML, otherwise a string. `place` says
-    /// where it comes from. `None` when the key is not made of plain words.
+    /// where it comes from. `None` when the key is not made of a few plain words.
     #[must_use]
     pub fn new(key: &str, text: &str, place: &str) -> Option<Self> {
-        if !key.split('.').all(is_plain) {
+        if !key.split('.').all(is_plain) || key.split('.').count() > WORDS_MAX {
             return None;
         }
         let place = place.to_owned();
@@ -254,7 +257,9 @@ impl Layered {
             ValueKind::Table(map) => {
                 let sorted: BTreeMap<String, Raw> = map.into_iter().collect();
                 let full = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
-                Value::Table(sorted.into_iter().map(|(name, value)| (name.clone(), self.convert(&full(&name), value))).collect())
+                Value::Table(
+                    sorted.into_iter().map(|(name, value)| (name.clone(), self.convert(&full(&name), value))).collect(),
+                )
             }
             ValueKind::Array(items) => Value::List(items.into_iter().map(|item| self.convert(key, item)).collect()),
             // Our sources make none of these.
@@ -309,7 +314,7 @@ mod tests {
             ("nan", "nan"),
             ("-inf", "-inf"),
             ("0x10", "0x10"),
-            ("1e400", "1e400"),
+            ("1e100", "1e100"),
             ("2025-01-01", "2025-01-01"),
         ];
         for (literal, kept) in literals {
@@ -364,6 +369,7 @@ mod tests {
         assert_eq!(layered.locate(problem).to_string(), "a.toml: a.x = 0.30: no (--set)");
         assert!(Setting::new("a..b", "1", "--set").is_none() && Setting::new("", "1", "--set").is_none());
         assert!(Setting::new("a[0]", "1", "--set").is_none());
+        assert!(Setting::new(&format!("a{}", ".a".repeat(100_000)), "1", "--set").is_none());
     }
 
     #[test]

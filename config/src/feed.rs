@@ -3,11 +3,12 @@
 //! Promises: a replay's files exist when the configuration is accepted; a synthetic market can be walked. Never: a data
 //! file is opened here.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use rust_decimal::Decimal;
 use supervisor_core::domain::{Instrument, Price, Timeframe, Timestamp};
-use supervisor_core::params::{Reader, Value};
+use supervisor_core::params::{Reader, Table, Value};
 use supervisor_core::sim::{SyntheticFeed, SyntheticInstrument, SyntheticSpec};
 
 use crate::Env;
@@ -125,17 +126,16 @@ fn read_synthetic(reader: &mut Reader<'_>, around: &Around<'_>) -> Option<FeedCo
     let candles = reader.whole("candles", 1..=1_000_000_000, "candles of each instrument; endless without it");
     let start = read_start(reader);
     let interval = read_interval(reader, around.timeframe);
-    let volatility =
-        reader.decimal("volatility_day_pct", Decimal::new(1, 2)..=Decimal::ONE_HUNDRED, "percent, standard deviation");
+    let volatility = reader.decimal("volatility_day", Decimal::new(1, 4)..=Decimal::ONE, "fraction; 0.03 = 3 % a day");
     let prices = start_prices(reader, around.instruments);
     let instruments = around.instruments.iter().zip(prices?).map(|(instrument, price)| {
         let made = SyntheticInstrument::new(price, instrument.tick);
-        let volatility_day = volatility.map_or(made.volatility_day, |percent| percent / Decimal::ONE_HUNDRED);
-        SyntheticInstrument { volatility_day, ..made }
+        SyntheticInstrument { volatility_day: volatility.unwrap_or(made.volatility_day), ..made }
     });
     let spec = SyntheticSpec { seed, start, interval: interval?, instruments: instruments.collect(), candles };
     if let Err(error) = SyntheticFeed::new(spec.clone()) {
-        reader.problem(error.key, format!("{error}"));
+        let key = if error.key == "tick" { "start_price" } else { error.key };
+        reader.problem(key, error.to_string());
     }
     Some(FeedConfig::Synthetic { spec, speed })
 }
@@ -189,23 +189,76 @@ fn day_number(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leaps + (153 * from_march + 2) / 5 + day - 1 - 719_468
 }
 
-/// `start_price` for one instrument, `start_prices` for several, in their order.
+/// `start_price` for one instrument, `start_prices` for several; the prices in the order of the instruments.
 fn start_prices(reader: &mut Reader<'_>, instruments: &[Instrument]) -> Option<Vec<Price>> {
-    let range = Decimal::new(1, 8)..=Decimal::from(250_000_000_000_i64);
+    if instruments.is_empty() {
+        // Said elsewhere; the keys are known all the same.
+        let _ = (reader.raw("start_price"), reader.raw("start_prices"));
+        return None;
+    }
     if let ([_], false) = (instruments, reader.has("start_prices")) {
-        let allowed = "0.00000001 to 250000000000 (quote units)";
-        reader.missing("start_price", allowed);
-        return reader.decimal("start_price", range, "quote units").map(|price| vec![Price::new(price)]);
+        reader.missing("start_price", &price_words());
+        return reader.decimal("start_price", price_range(), "quote units").map(|price| vec![Price::new(price)]);
     }
     reader.missing("start_prices", "a price for each instrument, such as { BTCUSDT = 95000 }");
-    let mut table = reader.table("start_prices");
-    let mut prices = Vec::new();
-    for instrument in instruments {
-        let key = instrument.symbol.as_str();
-        match table.value(key) {
-            Some(Value::Number(digits) | Value::Text(digits)) => prices.push(digits.parse().ok().filter(|p| range.contains(p))),
-            _ => prices.push(None),
+    let Value::Table(table) = reader.raw("start_prices")? else {
+        reader.problem("start_prices", "write it as a table such as { BTCUSDT = 95000 }");
+        return None;
+    };
+    for name in table.keys().filter(|name| instruments.iter().all(|i| i.symbol.as_str() != *name)) {
+        reader.problem("start_prices", format!("{name} is none of the instruments"));
+    }
+    let prices: Vec<Option<Price>> = instruments.iter().map(|i| price_of(reader, table, i.symbol.as_str())).collect();
+    prices.into_iter().collect()
+}
+
+fn price_of(reader: &mut Reader<'_>, table: &Table, symbol: &str) -> Option<Price> {
+    let value = table.get(symbol);
+    let digits = match value {
+        Some(Value::Number(digits) | Value::Text(digits)) => digits.as_str(),
+        Some(Value::Bool(_) | Value::List(_) | Value::Table(_)) | None => "",
+    };
+    let price = digits.parse().ok().filter(|price| price_range().contains(price)).map(Price::new);
+    if price.is_none() {
+        let written = value.map_or_else(|| "missing".to_owned(), ToString::to_string);
+        reader.problem("start_prices", format!("{symbol} = {written}; allowed: {}", price_words()));
+    }
+    price
+}
+
+fn price_range() -> RangeInclusive<Decimal> {
+    Decimal::new(1, 8)..=Decimal::from(250_000_000_000_i64)
+}
+
+fn price_words() -> String {
+    format!("{} to {} (quote units)", price_range().start(), price_range().end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_utc() {
+        let millis = |text| moment(text).map(Timestamp::millis);
+        assert_eq!(millis("2025-01-01T00:00:00Z"), Some(START.millis()));
+        assert_eq!(millis("2025-01-01"), Some(START.millis()));
+        assert_eq!(millis("2020-02-29T01:02:03Z"), Some(1_582_938_123_000));
+        assert_eq!(millis("1970-01-01"), Some(0));
+        for wrong in
+            ["1969-12-31", "2025-02-30", "2025-01-01T00:00:00", "2025-01-01T00:00:00+01:00", "12:00:00", "x", ""]
+        {
+            assert_eq!(millis(wrong), None, "{wrong}");
         }
     }
-    todo!()
+
+    #[test]
+    fn days_are_counted_as_the_calendar_does() {
+        for (date, shown) in
+            [((2000, 2, 29), "2000-02-29"), ((2100, 3, 1), "2100-03-01"), ((2024, 12, 31), "2024-12-31")]
+        {
+            let at = Timestamp::from_millis(day_number(date.0, date.1, date.2) * 86_400_000);
+            assert!(at.to_string().starts_with(shown), "{at}");
+        }
+    }
 }

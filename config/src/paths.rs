@@ -28,11 +28,11 @@ pub fn default_state_dir(env: &Env) -> Result<PathBuf, StateDirError> {
 
 /// The text of a configuration file.
 pub(crate) fn read_text(path: &Path) -> Result<String, ConfigProblem> {
-    let failed = |error: std::io::Error| {
-        ConfigProblem::of_file(&path.display().to_string(), format!("cannot be read: {error}"))
-    };
+    let failed =
+        |error: std::io::Error| ConfigProblem::of_file(&path.display().to_string(), format!("cannot be read: {error}"));
     let mut text = String::new();
-    let read = fs::File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text)).map_err(failed)?;
+    let read =
+        fs::File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text)).map_err(failed)?;
     if read as u64 > FILE_MAX {
         let expected = format!("too large for a configuration file; allowed: {FILE_MAX} bytes");
         return Err(ConfigProblem::of_file(&path.display().to_string(), expected));
@@ -51,7 +51,8 @@ pub(crate) fn find_data(name: &str, beside: Option<&Path>, env: &Env) -> Result<
         vec![PathBuf::from(name)]
     } else {
         let here = Some(PathBuf::from("."));
-        beside.map(Path::to_path_buf).into_iter().chain(here).chain(data).map(|dir| dir.join(name)).collect()
+        let beside = beside.filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_path_buf);
+        beside.into_iter().chain(here).chain(data).map(|dir| dir.join(name)).collect()
     };
     places.dedup();
     places.iter().find(|path| path.is_file()).cloned().ok_or(places)

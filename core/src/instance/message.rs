@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fact::{Audit, MarketGap};
 use crate::domain::{Candle, ClosedCandle, Fill, InstrumentIx, OrderNo, Price, PublicTrade, Quote, Quotes, Timestamp};
-use crate::orders::{CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Reason, Report, RoundTrip};
+use crate::orders::{CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Protect, Reason, Report, RoundTrip};
 use crate::risk::{ApprovedOrder, Funds, Veto};
 use crate::spec::{InstanceSpec, OnStop};
 use crate::strategy::Note;
@@ -132,6 +132,8 @@ pub enum OrdersIn {
     Wakeup,
     /// An exit of the monitor was refused.
     Veto(Veto),
+    /// Base that no entry of ours bought is guarded from now on.
+    Protect(InstrumentIx, Protect),
     /// From the operator.
     Control(Control),
 }
@@ -189,6 +191,8 @@ pub enum Event {
     Intent(Box<Intent>),
     /// Something the strategy decided that is no order: a signal withheld, a breaker tripped.
     Note(InstrumentIx, Note),
+    /// Base that is there from the start is to be guarded.
+    Protect(InstrumentIx, Protect),
     /// The ladder was laid out anew.
     GridPlanned(Box<crate::strategy::GridPlan>),
     /// Orders are to be withdrawn.

@@ -25,6 +25,7 @@ pub fn route(event: Event, to: &mut Router<'_>) {
         Event::Gap(gap) => to.record(Fact::Gap(gap)),
         Event::Intent(intent) => to.send(Message::Risk(RiskIn::Review(intent))),
         Event::Note(ix, note) => to.record(Fact::Note(ix, note)),
+        Event::Protect(ix, protect) => to.send(Message::Orders(OrdersIn::Protect(ix, protect))),
         Event::GridPlanned(plan) => to.record(Fact::GridPlanned(plan)),
         Event::Cancel(request) => {
             to.record(Fact::CancelWanted(request));

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::fact::{Fact, FactRecord};
-use super::message::{Cx, Event, Message, Outbox};
+use super::message::{Control, Cx, Event, Message, Outbox};
 use super::route::route;
 use crate::domain::{OrderNo, Quotes, Timestamp};
 use crate::risk::ApprovedOrder;
@@ -43,6 +43,7 @@ pub struct Worklist {
     outbox: Outbox,
     quotes: Quotes,
     watch: bool,
+    kill_told: bool,
     clock: Timestamp,
     inputs: u64,
     facts_written: u64,
@@ -65,6 +66,7 @@ impl Worklist {
             outbox: Vec::with_capacity(8),
             quotes,
             watch,
+            kill_told: false,
             clock: Timestamp::default(),
             inputs: 0,
             facts_written: 0,
@@ -78,8 +80,8 @@ impl Worklist {
     /// Goes on where a snapshot ended.
     #[must_use]
     pub fn resume(spec: Arc<InstanceSpec>, mark: Mark) -> Self {
-        let Mark { quotes, watch, clock, inputs, facts } = mark;
-        Self { quotes, watch, clock, inputs, facts_written: facts, ..Self::new(spec) }
+        let Mark { quotes, watch, kill_told, clock, inputs, facts } = mark;
+        Self { quotes, watch, kill_told, clock, inputs, facts_written: facts, ..Self::new(spec) }
     }
 
     /// Where the worklist stands, for a snapshot. Meaningful only while it is empty.
@@ -88,6 +90,7 @@ impl Worklist {
         Mark {
             quotes: self.quotes.clone(),
             watch: self.watch,
+            kill_told: self.kill_told,
             clock: self.clock,
             inputs: self.inputs,
             facts: self.facts_written,
@@ -114,8 +117,27 @@ impl Worklist {
         self.clock = self.clock.max(at);
         self.inputs += 1;
         let (at, cause) = (self.clock, self.inputs);
+        match audit.control {
+            Control::Kill => self.kill_told = true,
+            Control::ClearKill => self.kill_told = false,
+            Control::Pause | Control::Resume | Control::Stop(_) | Control::Start => {}
+        }
         self.take(at, cause, Event::Audited(Box::new(audit)));
         cause
+    }
+
+    /// The same, in front of everything that waits: for the kill switch.
+    pub fn command_first(&mut self, at: Timestamp, audit: super::fact::Audit) -> u64 {
+        let waiting = self.queue.len();
+        let cause = self.command(at, audit);
+        self.queue.rotate_left(waiting);
+        cause
+    }
+
+    /// True when the stages have been told that the kill switch is on.
+    #[must_use]
+    pub const fn is_kill_told(&self) -> bool {
+        self.kill_told
     }
 
     /// The next message.
@@ -244,6 +266,8 @@ pub struct Mark {
     pub quotes: Quotes,
     /// Whether every price is wanted.
     pub watch: bool,
+    /// Whether the stages know that the kill switch is on.
+    pub kill_told: bool,
     /// Moment of the newest input.
     pub clock: Timestamp,
     /// Inputs so far.
@@ -255,8 +279,8 @@ pub struct Mark {
 impl Mark {
     /// The part that the digest covers: all but the number of inputs, which counts causes.
     #[must_use]
-    pub const fn covered(&self) -> (&Quotes, bool, Timestamp, u64) {
-        (&self.quotes, self.watch, self.clock, self.facts)
+    pub const fn covered(&self) -> (&Quotes, bool, bool, Timestamp, u64) {
+        (&self.quotes, self.watch, self.kill_told, self.clock, self.facts)
     }
 }
 

@@ -158,7 +158,8 @@ impl Monitor {
             return;
         };
         match slot {
-            None => *slot = Some(Guard::new(protect, price)),
+            // Dust under an old guard must not leave a new position without one.
+            None | Some(Guard { phase: Phase::Dust, .. }) => *slot = Some(Guard::new(protect, price)),
             Some(guard) => {
                 guard.stop = guard.stop.max(protect.stop);
                 guard.target = protect.target.or(guard.target);
@@ -187,7 +188,10 @@ impl Monitor {
                     guard.follow(quote.last);
                 }
             }
-            Phase::Closing(reached, retry) if cx.at >= retry => Self::leave(cx, guard, ix, reached, holding, out),
+            Phase::Closing(reached, retry) if cx.at >= retry => {
+                guard.phase = Phase::Closing(reached, cx.at + RETRY_MS);
+                Self::withdraw_or_leave(cx, guard, ix, reached, holding, out);
+            }
             Phase::Armed | Phase::Closing(..) | Phase::Sent(_) | Phase::Dust => {}
         }
     }
@@ -223,8 +227,19 @@ impl Monitor {
     }
 
     fn trigger(cx: &Cx<'_>, guard: &mut Guard, ix: InstrumentIx, reached: Reached, holding: Holding, out: &mut Outbox) {
-        guard.phase = Phase::Closing(reached, cx.at);
+        guard.phase = Phase::Closing(reached, cx.at + RETRY_MS);
         out.push(Event::Guarded(ix, reached.exit()));
+        Self::withdraw_or_leave(cx, guard, ix, reached, holding, out);
+    }
+
+    fn withdraw_or_leave(
+        cx: &Cx<'_>,
+        guard: &mut Guard,
+        ix: InstrumentIx,
+        reached: Reached,
+        holding: Holding,
+        out: &mut Outbox,
+    ) {
         if holding.resting {
             let scope = CancelScope::Instrument(ix);
             out.push(Event::Cancel(CancelRequest { scope, reason: CancelReason::Close }));

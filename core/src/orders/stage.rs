@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::desk::{Desk, Moved};
 use super::lifecycle::OrderEvent;
 use super::monitor::{Holding, Monitor};
-use super::{CancelReason, CancelRequest, CancelScope, ExitReason, Report};
+use super::{CancelReason, CancelRequest, CancelScope, ExitReason, Origin, Protect, Report};
 use crate::domain::{Fill, InstrumentIx, OrderNo, Qty, Side, Timestamp};
 use crate::instance::{Control, Cx, Event, OrdersIn, Outbox};
 use crate::position::Position;
@@ -66,14 +66,22 @@ impl Orders {
                 let small = matches!(veto.code, VetoCode::MinOrderValue | VetoCode::Quantity | VetoCode::LotSize);
                 self.monitor.on_veto(cx.at, veto.instrument, small);
             }
+            OrdersIn::Protect(ix, protect) => self.on_protect(cx, ix, protect),
             OrdersIn::Control(control) => self.on_control(cx, control, out),
         }
         self.rearm(cx.spec, out);
     }
 
     fn on_submit(&mut self, cx: &Cx<'_>, order: Box<ApprovedOrder>, out: &mut Outbox) {
-        self.desk.submit(cx.at, *order.terms(), order.protect());
-        out.push(Event::Place(order));
+        let terms = *order.terms();
+        self.desk.submit(cx.at, terms, order.protect());
+        // While the monitor closes a position, an order of the strategy that is already approved would add to it or take
+        // the base that the exit needs: it does not leave.
+        if terms.origin == Origin::Strategy && self.monitor.closing(terms.instrument).is_some() {
+            self.news(cx, terms.order, OrderEvent::Withhold, None, out);
+        } else {
+            out.push(Event::Place(order));
+        }
     }
 
     fn on_cancel(&mut self, request: CancelRequest, out: &mut Outbox) {
@@ -158,6 +166,12 @@ impl Orders {
         }
         let holding = self.holding(ix);
         self.monitor.on_quote(cx, ix, holding, out);
+    }
+
+    fn on_protect(&mut self, cx: &Cx<'_>, ix: InstrumentIx, protect: Protect) {
+        if let Some(quote) = cx.quotes.get(ix).filter(|_| self.holding(ix).position.is_positive()) {
+            self.monitor.on_entry(ix, Some(protect), quote.last);
+        }
     }
 
     fn on_wakeup(&mut self, cx: &Cx<'_>, out: &mut Outbox) {

@@ -211,7 +211,9 @@ fn stale(review: &Review<'_>) -> Option<Breach> {
 
 fn quantity(review: &Review<'_>) -> Option<Breach> {
     let qty = review.intent.qty.get();
-    let max = review.spec.risk.max_order_qty.map_or(crate::domain::DECIMAL_MAX, Qty::get);
+    // An exit may be as large as the position: a cap on it would keep a stop from working.
+    let own = review.spec.risk.max_order_qty.filter(|_| review.is_entry());
+    let max = own.map_or(crate::domain::DECIMAL_MAX, Qty::get);
     if review.intent.qty.is_positive() { over(qty, max) } else { Some(Breach { value: qty, limit: Decimal::ZERO }) }
 }
 
@@ -229,11 +231,12 @@ fn tick(review: &Review<'_>) -> Option<Breach> {
     (!price.is_positive() || !instrument.on_tick(price)).then(|| Breach { value: price.get(), limit: instrument.tick })
 }
 
-/// A grid's resting orders may lie far away on their own side; only the aggressive direction is bounded for it.
+/// A grid's resting orders may lie far away on their own side; only the aggressive direction is bounded for it. An entry
+/// without a worst price is refused: nothing would bound what it costs.
 fn collar(review: &Review<'_>) -> Option<Breach> {
     let price = match review.intent.kind {
-        OrderKind::Limit(price) => price,
-        OrderKind::Market { bound } => bound?,
+        OrderKind::Limit(price) | OrderKind::Market { bound: Some(price) } => price,
+        OrderKind::Market { bound: None } => return review.is_entry().then_some(NOTHING),
     };
     let last = review.quote()?.last;
     let (low, high) = (last - last * review.spec.risk.price_collar, last + last * review.spec.risk.price_collar);
@@ -286,8 +289,8 @@ fn symbol_cap(review: &Review<'_>) -> Option<Breach> {
     if !review.is_entry() {
         return None;
     }
-    let capital = review.gate.capital()?;
-    let mark = review.quote()?.last;
+    let (Some(capital), Some(quote)) = (review.gate.capital(), review.quote()) else { return Some(NOTHING) };
+    let mark = quote.last;
     let after =
         review.gate.exposure().symbol(review.intent.instrument, mark) + review.gate.adds(review.intent, review.quotes);
     over(after.get(), (capital * review.spec.risk.max_capital_per_symbol).get())
@@ -297,7 +300,7 @@ fn total_cap(review: &Review<'_>) -> Option<Breach> {
     if !review.is_entry() {
         return None;
     }
-    let capital = review.gate.capital()?;
+    let Some(capital) = review.gate.capital() else { return Some(NOTHING) };
     let after = review.gate.exposure().total(review.quotes) + review.gate.adds(review.intent, review.quotes);
     over(after.get(), (capital * review.spec.risk.max_total_exposure).get())
 }

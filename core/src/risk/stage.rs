@@ -34,11 +34,11 @@ impl Risk {
             RiskIn::Review(intent) => self.on_review(cx, &intent, out),
             RiskIn::Fill(fill) => {
                 self.gate.exposure_mut().on_fill(&fill);
-                self.tell_funds(cx, fill.instrument, out);
+                self.tell_funds(cx, out);
             }
             RiskIn::Ended(ended) => {
                 self.gate.exposure_mut().on_ended(&ended);
-                self.tell_funds(cx, ended.terms.instrument, out);
+                self.tell_funds(cx, out);
             }
             RiskIn::Control(control) => self.on_control(cx, control, out),
         }
@@ -48,7 +48,7 @@ impl Risk {
         match self.gate.review(cx.at, cx.quotes, cx.spec, intent) {
             Decision::Approved(order) => {
                 out.push(Event::Approved { order: Box::new(order), reason: intent.reason });
-                self.tell_funds(cx, intent.instrument, out);
+                self.tell_funds(cx, out);
             }
             Decision::Vetoed(veto) if veto.code == VetoCode::DryRun => {
                 out.push(Event::WouldSubmit { veto, reason: intent.reason });
@@ -85,7 +85,11 @@ impl Risk {
         }
     }
 
-    fn tell_funds(&self, cx: &Cx<'_>, ix: InstrumentIx, out: &mut Outbox) {
-        out.push(Event::Funds(ix, self.gate.funds(cx.quotes, cx.spec, ix)));
+    /// Cash and the total cap are shared, so every instrument's room changes with any order.
+    fn tell_funds(&self, cx: &Cx<'_>, out: &mut Outbox) {
+        for at in 0..cx.spec.instruments.len() {
+            let ix = InstrumentIx(u16::try_from(at).unwrap_or(u16::MAX));
+            out.push(Event::Funds(ix, self.gate.funds(cx.quotes, cx.spec, ix)));
+        }
     }
 }

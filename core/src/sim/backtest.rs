@@ -101,6 +101,12 @@ impl Backtest {
         &self.scheduler
     }
 
+    /// The scheduler, for tests.
+    #[doc(hidden)]
+    pub const fn scheduler_mut(&mut self) -> &mut Scheduler {
+        &mut self.scheduler
+    }
+
     /// The worklist, to be looked at.
     #[must_use]
     pub const fn list(&self) -> &Worklist {

@@ -93,6 +93,7 @@ pub struct Scheduler {
     intrabar: Intrabar,
     latency_ms: i64,
     reports: Vec<Report>,
+    expand: bool,
 }
 
 impl Scheduler {
@@ -110,7 +111,13 @@ impl Scheduler {
             feed.seek(state.cursor);
         }
         let (intrabar, latency_ms) = (spec.venue_model.intrabar, spec.venue_model.latency_ms);
-        Self { feed, state, intrabar, latency_ms, reports: Vec::new() }
+        Self { feed, state, intrabar, latency_ms, reports: Vec::new(), expand: false }
+    }
+
+    /// Takes every candle point by point, quiet or not: tests compare the two ways.
+    #[doc(hidden)]
+    pub const fn always_expand(&mut self) {
+        self.expand = true;
     }
 
     /// What is stored.
@@ -157,7 +164,7 @@ impl Scheduler {
             FeedEvent::Trade { trade, .. } => Some(Step::Print(trade.at)),
             FeedEvent::Candle { instrument, candle } => {
                 let timer = self.state.wake.is_some_and(|wake| wake <= candle.close_time);
-                let quiet = !watch && !timer && self.state.venue.is_quiet(instrument, &candle);
+                let quiet = !self.expand && !watch && !timer && self.state.venue.is_quiet(instrument, &candle);
                 Some(if quiet { Step::Whole(candle.close_time) } else { Step::Point(candle.open_time) })
             }
         }

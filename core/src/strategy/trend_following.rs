@@ -172,7 +172,8 @@ impl TrendFollowing {
 
     fn leave(&mut self, view: &View<'_>, ix: InstrumentIx, figures: Figures, out: &mut Outbox) {
         let Some(line) = self.lines.get_mut(ix.at()) else { return };
-        let qty = view.funds(ix).free_base;
+        let Some(instrument) = view.instrument(ix) else { return };
+        let qty = instrument.round_qty(view.funds(ix).free_base.get());
         if line.phase == Phase::Leaving || !qty.is_positive() {
             return;
         }

@@ -178,7 +178,7 @@ mod tests {
                 changes.push((step, regime));
             }
         }
-        // The fall begins at 100; the slow average is under its value of 3 candles ago at once, confirmed by the third.
-        assert_eq!(changes, [(102, Regime::Down)]);
+        // The first lower close is 101; the slow average is under its value of 3 candles ago at once, confirmed by the third.
+        assert_eq!(changes, [(103, Regime::Down)]);
     }
 }

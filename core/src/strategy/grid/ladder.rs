@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Fill, Instrument, InstrumentIx, Notional, OrderKind, Price, Purpose, Qty, Side, Tag, Timestamp};
 use crate::instance::{Event, Outbox};
 use crate::orders::{ExitReason, Intent, Origin, Protect, Reason, RoundTrip};
+use crate::risk::VetoCode;
 
 /// Candles between a refused order and the next attempt at the same line.
 const RETRY_CANDLES: u64 = 60;
@@ -53,6 +54,8 @@ pub struct Permit {
 pub struct Ladder {
     ix: InstrumentIx,
     lines: Vec<Price>,
+    /// Price when the lines were laid out: tells which cells start with base, wherever the price has gone since.
+    origin: Price,
     quantities: Vec<Qty>,
     cells: Vec<Cell>,
     protect: Option<Protect>,
@@ -66,11 +69,17 @@ pub struct Ladder {
 impl Ladder {
     /// Cells with nothing in them; `quantities` is the order size of each cell.
     #[must_use]
-    pub fn new(ix: InstrumentIx, lines: Vec<Price>, quantities: Vec<Qty>, protect: Option<Protect>) -> Self {
+    pub fn new(
+        ix: InstrumentIx,
+        lines: Vec<Price>,
+        origin: Price,
+        quantities: Vec<Qty>,
+        protect: Option<Protect>,
+    ) -> Self {
         let cells: Vec<Cell> = (1..lines.len())
             .map(|up| Cell { target: u32::try_from(up).unwrap_or(u32::MAX), ..Cell::default() })
             .collect();
-        Self { ix, lines, quantities, cells, protect, candles: 0, lowest_idle: Some(0), retry: None }
+        Self { ix, lines, origin, quantities, cells, protect, candles: 0, lowest_idle: Some(0), retry: None }
     }
 
     /// The lines, from the bottom.
@@ -104,17 +113,18 @@ impl Ladder {
             .map(|cell| (cell, self.quantities[cell]))
     }
 
-    /// Gives cells above the price the base that is there already, lowest first; answers what no cell took.
+    /// Gives cells that were above the price at the start the base that is there, lowest first, each up to its quantity;
+    /// answers what no cell took.
     pub fn stock(&mut self, at: Timestamp, price: Price, fee: Notional, mut base: Qty) -> Qty {
-        let wanted: Vec<(usize, Qty)> = self.above(price).collect();
+        let wanted: Vec<(usize, Qty)> = self.above(self.origin).collect();
         let total = base;
         for (cell, qty) in wanted {
-            let part = qty.min(base);
+            let cell = &mut self.cells[cell];
+            let part = (qty - cell.held).min(base);
             if !part.is_positive() {
-                break;
+                continue;
             }
             base -= part;
-            let cell = &mut self.cells[cell];
             cell.held += part;
             cell.cost += price * part;
             cell.since = at;
@@ -155,9 +165,10 @@ impl Ladder {
     }
 
     fn buy(&mut self, cell: usize, permit: Permit, out: &mut Outbox) {
-        // A sell of the cell below rests on the same line: buying there would cross our own order.
-        let crossed = cell.checked_sub(1).is_some_and(|below| self.cells[below].selling.is_positive());
         let line = u32::try_from(cell).unwrap_or(u32::MAX);
+        // A sell of one of the two cells below rests on the same line: buying there would cross our own order.
+        let sells_here = |below: &Cell| below.selling.is_positive() && below.target == line;
+        let crossed = self.cells[cell.saturating_sub(2)..cell].iter().any(sells_here);
         let state = &mut self.cells[cell];
         let idle = !state.buying && state.held.is_zero() && state.not_before <= self.candles;
         if !permit.buys || !idle || crossed || !self.quantities[cell].is_positive() {
@@ -253,15 +264,31 @@ impl Ladder {
         self.take_stock();
     }
 
-    /// The gate refused one of the ladder's orders; `for_ever` in a dry run, where asking again says nothing new.
-    pub fn on_veto(&mut self, tag: Tag, for_ever: bool) {
+    /// The gate refused one of the ladder's orders.
+    pub fn on_veto(&mut self, tag: Tag, code: VetoCode) {
         let Some(state) = self.cells.get_mut((tag.0 / 2) as usize) else { return };
         if tag.0 % 2 == 0 {
             state.buying = false;
         } else {
             state.selling = Qty::ZERO;
         }
-        state.not_before = if for_ever { u64::MAX } else { self.candles + RETRY_CANDLES };
+        state.not_before = match code {
+            // Asking again says nothing new.
+            VetoCode::DryRun => u64::MAX,
+            // Over as soon as the next quote or the end of the window.
+            VetoCode::Duplicate | VetoCode::StaleData => self.candles + 1,
+            VetoCode::KillSwitch
+            | VetoCode::Paused
+            | VetoCode::Quantity
+            | VetoCode::LotSize
+            | VetoCode::TickSize
+            | VetoCode::PriceCollar
+            | VetoCode::MaxSpread
+            | VetoCode::MinOrderValue
+            | VetoCode::SymbolCap
+            | VetoCode::TotalExposure
+            | VetoCode::FreeBalance => self.candles + RETRY_CANDLES,
+        };
         self.take_stock();
     }
 

@@ -21,7 +21,7 @@ use crate::indicators::Atr;
 use crate::instance::{Control, Event, OrderEnded, Outbox};
 use crate::orders::{CancelReason, CancelRequest, CancelScope, ExitReason, Intent, Life, Origin, Protect, Reason};
 use crate::params::{Problem, Reader};
-use crate::risk::{Veto, VetoCode};
+use crate::risk::Veto;
 use crate::spec::{InstanceSpec, OnStop};
 
 use filter::{Breaker, TrendFilter, Tripped};
@@ -93,7 +93,7 @@ impl Params for GridParams {
         let price = Decimal::new(1, 8)..=crate::domain::DECIMAL_MAX;
         let words = [("arithmetic", Spacing::Arithmetic), ("geometric", Spacing::Geometric)];
         reader.missing("levels", "2 to 1000 (price lines, whole)");
-        let mut at = |reader: &mut Reader<'_>, key| reader.decimal(key, price.clone(), "price").map(Price::new);
+        let at = |reader: &mut Reader<'_>, key| reader.decimal(key, price.clone(), "price").map(Price::new);
         Self {
             spacing: reader.choice("spacing", &words).unwrap_or(Spacing::Arithmetic),
             levels: reader.whole("levels", 2..=1000, "price lines").map_or(2, |n| u32::try_from(n).unwrap_or(2)),
@@ -229,6 +229,12 @@ impl GridParams {
         })
     }
 
+    /// Which of the two ends a price has reached.
+    fn beyond(&self, price: Price) -> Option<ExitReason> {
+        let stopped = self.stop_loss.filter(|stop| price <= *stop).map(|_| ExitReason::Stop);
+        stopped.or(self.take_profit.filter(|target| price >= *target).map(|_| ExitReason::Target))
+    }
+
     fn protect(&self) -> Option<Protect> {
         let Self { stop_loss: stop, take_profit: target, .. } = *self;
         (stop.is_some() || target.is_some()).then_some(Protect { stop, target, trail: None })
@@ -322,13 +328,29 @@ impl Line {
         let quantities = lines.iter().map(|price| quantity(params, *price, capital, instrument)).collect();
         let plan = GridPlan { instrument: ix, price: close, lines: lines.clone(), cell_net };
         out.push(Event::GridPlanned(Box::new(plan)));
-        let mut ladder = Ladder::new(ix, lines, quantities, params.protect());
+        let mut ladder = Ladder::new(ix, lines, close, quantities, params.protect());
         let base = instrument.round_qty(view.funds(ix).position.get());
         ladder.stock(view.cx.at, close, Notional::ZERO, base);
+        if let Some(protect) = params.protect().filter(|_| base.is_positive()) {
+            out.push(Event::Protect(ix, protect));
+        }
         if params.balanced {
             out.extend(inventory(&ladder, view, ix, close, base, params.protect()));
         }
         self.ladder = Some(ladder);
+    }
+
+    /// A flat grid beyond its stop or target is over, too; while it holds base, the monitor ends it.
+    fn end_flat(&mut self, params: &GridParams, view: &View<'_>, ix: InstrumentIx, close: Price, out: &mut Outbox) {
+        let waits = self.ladder.is_none() && params.start_price.is_some();
+        let Some(why) = params.beyond(close).filter(|_| !self.over && !waits) else { return };
+        if view.funds(ix).position.is_positive() {
+            return;
+        }
+        self.over = true;
+        out.push(Event::Note(ix, Note::GridOver { why }));
+        let (scope, reason) = (CancelScope::Instrument(ix), CancelReason::Close);
+        out.push(Event::Cancel(CancelRequest { scope, reason }));
     }
 
     fn started(&mut self, params: &GridParams, ix: InstrumentIx, close: Price, out: &mut Outbox) -> bool {
@@ -441,6 +463,9 @@ impl Strategy for Grid {
         let breaker = self.params.breaker.is_some_and(|breaker| breaker.timeframe == closed.timeframe);
         let eased = line.watch_trend(own, closed, out) | (breaker && line.watch_breaker(closed, out));
         let close = closed.candle.close;
+        if own {
+            line.end_flat(&self.params, view, ix, close, out);
+        }
         let fresh = own && line.ladder.is_none() && !line.over && !halts.stopping && !halts.paused && !halts.killed;
         if fresh {
             line.plan(&self.params, view, ix, close, out);
@@ -477,7 +502,7 @@ impl Strategy for Grid {
             return;
         };
         if ended.terms.origin == Origin::Strategy && ended.terms.tag != START_TAG {
-            let again = ended.life != Life::Rejected;
+            let again = !matches!(ended.life, Life::Rejected | Life::NeverSent);
             ladder.on_ended(ended.terms.tag, quote.last, again, instrument, permit, out);
         }
     }
@@ -485,15 +510,15 @@ impl Strategy for Grid {
     fn on_veto(&mut self, _view: &View<'_>, veto: &Veto, _out: &mut Outbox) {
         let Some(line) = self.lines.get_mut(veto.instrument.at()) else { return };
         if let Some(ladder) = line.ladder.as_mut().filter(|_| veto.tag != START_TAG) {
-            ladder.on_veto(veto.tag, veto.code == VetoCode::DryRun);
+            ladder.on_veto(veto.tag, veto.code);
         }
     }
 
     fn on_guarded(&mut self, _view: &View<'_>, ix: InstrumentIx, why: ExitReason, out: &mut Outbox) {
         if let Some(line) = self.lines.get_mut(ix.at()) {
             // An operator's close-out at a stop leaves the grid able to start again; its own range stop ends it.
-            line.over = why != ExitReason::Operator;
-            if line.over {
+            if why != ExitReason::Operator {
+                line.over = true;
                 out.push(Event::Note(ix, Note::GridOver { why }));
             }
         }

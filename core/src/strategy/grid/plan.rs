@@ -126,6 +126,6 @@ mod tests {
     fn the_smallest_arithmetic_cell_is_the_top_one() {
         let even = lines(Spacing::Arithmetic, 3, Decimal::ONE_HUNDRED, Decimal::from(102), &btc()).unwrap();
         // 102 / 101 x 0.999 / 1.001 - 1
-        assert_eq!(cell_net(&even, Decimal::new(1, 3)).unwrap().to_string(), "0.00788315");
+        assert_eq!(cell_net(&even, Decimal::new(1, 3)).unwrap().to_string(), "0.00788321");
     }
 }

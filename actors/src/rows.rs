@@ -1,0 +1,191 @@
+//! From states and facts to the rows of `view`.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use supervisor_core::domain::{Fill, InstrumentIx, OrderKind, OrderNo, Purpose, Timestamp};
+use supervisor_core::instance::{Fact, FactRecord, InstanceState};
+use supervisor_core::orders::{Order, Origin, Terms};
+use supervisor_core::risk::{Applies, VetoCode, rule_table};
+use supervisor_core::spec::InstanceSpec;
+
+use crate::explain::order_id;
+use crate::view::{OrderRow, PositionRow, RiskRow, TradeRow};
+
+fn symbol(spec: &InstanceSpec, ix: InstrumentIx) -> String {
+    spec.instruments.get(ix.at()).map(|instrument| instrument.symbol.to_string()).unwrap_or_default()
+}
+
+/// An order as the desk holds it.
+#[must_use]
+pub fn order(spec: &InstanceSpec, life: u32, order: &Order) -> OrderRow {
+    OrderRow {
+        filled: order.filled.normalized(),
+        state: order.life.word().to_owned(),
+        cancel_wanted: order.cancel.is_some(),
+        ..blank(spec, life, &order.terms, order.sent)
+    }
+}
+
+fn blank(spec: &InstanceSpec, life: u32, terms: &Terms, sent: Timestamp) -> OrderRow {
+    let (kind, price) = match terms.kind {
+        OrderKind::Limit(price) => ("limit", Some(price.normalized())),
+        OrderKind::Market { .. } => ("market", None),
+    };
+    OrderRow {
+        id: order_id(spec.id, life, terms.order),
+        instance: spec.id.to_string(),
+        symbol: symbol(spec, terms.instrument),
+        side: terms.side.to_string(),
+        kind: kind.to_owned(),
+        price,
+        qty: terms.qty.normalized(),
+        filled: Decimal::ZERO,
+        state: "in-flight".to_owned(),
+        cancel_wanted: false,
+        purpose: match terms.purpose {
+            Purpose::Entry => "entry",
+            Purpose::Exit => "exit",
+        }
+        .to_owned(),
+        origin: match terms.origin {
+            Origin::Strategy => "strategy",
+            Origin::Monitor => "monitor",
+            Origin::Operator => "operator",
+        }
+        .to_owned(),
+        sent: sent.to_string(),
+    }
+}
+
+/// All orders that a journal tells of, oldest first.
+#[must_use]
+pub fn orders_of(spec: &InstanceSpec, life: u32, facts: &[FactRecord]) -> Vec<OrderRow> {
+    let mut orders: BTreeMap<OrderNo, OrderRow> = BTreeMap::new();
+    for FactRecord { at, fact, .. } in facts {
+        match fact {
+            Fact::Approved { terms, .. } => {
+                orders.insert(terms.order, blank(spec, life, terms, *at));
+            }
+            Fact::OrderMoved(number, state) => {
+                if let Some(row) = orders.get_mut(number) {
+                    row.state = state.word().to_owned();
+                }
+            }
+            Fact::Fill(fill) => {
+                if let Some(row) = orders.get_mut(&fill.order) {
+                    row.filled += fill.qty.normalized();
+                }
+            }
+            Fact::Gap(_)
+            | Fact::GridPlanned(_)
+            | Fact::Note(..)
+            | Fact::Vetoed { .. }
+            | Fact::WouldSubmit { .. }
+            | Fact::CancelWanted(_)
+            | Fact::OrderRefused(..)
+            | Fact::Ended(_)
+            | Fact::Guarded(..)
+            | Fact::RoundTrip(_)
+            | Fact::DayClosed(_)
+            | Fact::Control(_) => {}
+        }
+    }
+    orders.into_values().collect()
+}
+
+/// An execution.
+#[must_use]
+pub fn trade(spec: &InstanceSpec, life: u32, cause: u64, fill: &Fill) -> TradeRow {
+    TradeRow {
+        at: fill.at.to_string(),
+        instance: spec.id.to_string(),
+        order: order_id(spec.id, life, fill.order),
+        symbol: symbol(spec, fill.instrument),
+        side: fill.side.to_string(),
+        price: fill.price.normalized(),
+        qty: fill.qty.normalized(),
+        fee: fill.fee.normalized(),
+        maker: fill.maker,
+        cause,
+    }
+}
+
+/// Positions that are not flat, or that have earned something.
+#[must_use]
+pub fn positions(spec: &InstanceSpec, state: &InstanceState) -> Vec<PositionRow> {
+    let orders = &state.stages.orders;
+    let mut rows = Vec::new();
+    for (at, position) in orders.positions().iter().enumerate() {
+        let ix = InstrumentIx(u16::try_from(at).unwrap_or(u16::MAX));
+        let mark = state.mark.quotes.get(ix).map(|quote| quote.last);
+        let guard = orders.monitor().guard(ix);
+        if position.qty().is_zero() && position.fees().is_zero() {
+            continue;
+        }
+        rows.push(PositionRow {
+            instance: spec.id.to_string(),
+            symbol: symbol(spec, ix),
+            qty: position.qty().normalized(),
+            entry: position.entry().map(|price| price.normalized()),
+            mark: mark.map(|price| price.normalized()),
+            unrealised: mark.map_or(Decimal::ZERO, |price| position.unrealised(price).normalized()),
+            realised: position.realised().normalized(),
+            fees: position.fees().normalized(),
+            stop: guard.and_then(|guard| guard.stop()).map(|price| price.normalized()),
+            target: guard.and_then(|guard| guard.target()).map(|price| price.normalized()),
+        });
+    }
+    rows
+}
+
+/// The rules of the gate with what is used of them.
+#[must_use]
+pub fn risk(spec: &InstanceSpec, state: Option<&InstanceState>) -> Vec<RiskRow> {
+    rule_table(spec)
+        .into_iter()
+        .map(|rule| {
+            let (applies, note) = match rule.applies {
+                Applies::On => ("on", ""),
+                Applies::Differs(how) => ("differs", how),
+                Applies::No(why) => ("n/a", why),
+            };
+            RiskRow {
+                rule: rule.code.word().to_owned(),
+                key: rule.key.to_owned(),
+                applies: applies.to_owned(),
+                note: note.to_owned(),
+                limit: rule.limit,
+                used: state.and_then(|state| used(rule.code, spec, state)),
+            }
+        })
+        .collect()
+}
+
+/// Shares for the two caps (the fullest symbol for the first), free quote units for the balance.
+fn used(code: VetoCode, spec: &InstanceSpec, state: &InstanceState) -> Option<Decimal> {
+    let gate = state.stages.risk.gate();
+    let capital = gate.capital().filter(|capital| capital.is_positive())?.get();
+    let quotes = &state.mark.quotes;
+    let share = |notional: Decimal| (notional / capital).round_dp(4).normalize();
+    let symbol = |at: usize| {
+        let ix = InstrumentIx(u16::try_from(at).unwrap_or(u16::MAX));
+        quotes.get(ix).map(|quote| gate.exposure().symbol(ix, quote.last).get())
+    };
+    match code {
+        VetoCode::SymbolCap => (0..spec.instruments.len()).filter_map(symbol).max().map(share),
+        VetoCode::TotalExposure => Some(share(gate.exposure().total(quotes).get())),
+        VetoCode::FreeBalance => Some(gate.exposure().free_quote().normalized()),
+        VetoCode::KillSwitch
+        | VetoCode::Paused
+        | VetoCode::StaleData
+        | VetoCode::Quantity
+        | VetoCode::LotSize
+        | VetoCode::TickSize
+        | VetoCode::PriceCollar
+        | VetoCode::MaxSpread
+        | VetoCode::Duplicate
+        | VetoCode::MinOrderValue
+        | VetoCode::DryRun => None,
+    }
+}

@@ -1,0 +1,4 @@
+//! One integration binary: everything that needs more than one crate.
+
+mod common;
+mod parity;
