@@ -180,22 +180,308 @@ pub struct OneArg {
     pub name: Option<String>,
 }
 
-/// Which bots.
+/// A verb that changes bots.
 #[derive(Debug, Args)]
-#[group(id = "which")]
-pub struct Which {
+pub struct ManyArgs {
     /// The bots.
-    #[arg(value_name = "NAME", required_unless_present_any = ["all", "file"])]
+    #[arg(value_name = "NAME", required_unless_present = "all")]
     pub names: Vec<String>,
+    /// What all changing verbs share.
+    #[command(flatten)]
+    pub change: ChangeFlags,
+}
+
+/// Flags of every verb that changes bots.
+#[derive(Debug, Args)]
+pub struct ChangeFlags {
     /// Every bot.
     #[arg(long, conflicts_with = "names")]
     pub all: bool,
     /// Recorded with the change.
-    #[arg(long, default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "")]
     pub reason: String,
     /// Only say what would happen.
     #[arg(long)]
     pub dry_run: bool,
-    #[arg(long, hide = true)]
-    file: Option<PathBuf>,
+    /// Return when the state is reached (at most --timeout).
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `start-instance`.
+#[derive(Debug, Args)]
+pub struct StartArgs {
+    /// The bots.
+    #[arg(value_name = "NAME", required_unless_present_any = ["all", "file"])]
+    pub names: Vec<String>,
+    /// Add the bot of this file, which no config directory holds.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["names", "all"])]
+    pub file: Option<PathBuf>,
+    /// A setting on top of the file, such as strategy.levels=30.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = supervisor_config::parse_set)]
+    pub set: Vec<(String, String)>,
+    /// What all changing verbs share.
+    #[command(flatten)]
+    pub change: ChangeFlags,
+}
+
+/// What happens to orders and position at a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Positions {
+    /// Orders and position stay.
+    Keep,
+    /// Entries are cancelled, exits and position stay.
+    CancelEntries,
+    /// Every order is cancelled, the position stays.
+    #[value(alias = "cancel-all")]
+    Cancel,
+    /// Every order is cancelled and the position is sold at market.
+    #[value(alias = "flatten")]
+    CloseMarket,
+}
+
+impl From<Positions> for OnStop {
+    fn from(positions: Positions) -> Self {
+        match positions {
+            Positions::Keep => Self::Keep,
+            Positions::CancelEntries => Self::CancelEntries,
+            Positions::Cancel => Self::CancelAll,
+            Positions::CloseMarket => Self::Flatten,
+        }
+    }
+}
+
+/// `stop-instance`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// The bots.
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub names: Vec<String>,
+    /// What happens to orders and position (default: as the bot's file says).
+    #[arg(long, value_enum)]
+    pub positions: Option<Positions>,
+    /// What all changing verbs share.
+    #[command(flatten)]
+    pub change: ChangeFlags,
+}
+
+/// How many rows.
+#[derive(Debug, Args)]
+pub struct LimitArg {
+    /// At most so many, the newest.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = parse_limit)]
+    pub limit: usize,
+}
+
+/// `orders`.
+#[derive(Debug, Args)]
+pub struct OrdersArgs {
+    /// One bot; all when missing.
+    pub name: Option<String>,
+    /// Ended orders too.
+    #[arg(long)]
+    pub history: bool,
+    /// How many.
+    #[command(flatten)]
+    pub limit: LimitArg,
+}
+
+/// `trades`.
+#[derive(Debug, Args)]
+pub struct TradesArgs {
+    /// One bot; all when missing.
+    pub name: Option<String>,
+    /// How many.
+    #[command(flatten)]
+    pub limit: LimitArg,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A client order id, or a bot.
+    #[arg(value_name = "ORDER-ID|NAME")]
+    pub id: String,
+    /// How many.
+    #[command(flatten)]
+    pub limit: LimitArg,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// The bot.
+    pub name: String,
+    /// Go on with what happens; survives a restart of the supervisor.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// So many of the newest events first.
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 100, value_parser = parse_limit)]
+    pub lines: usize,
+    /// Only lines that contain this text.
+    #[arg(long, value_name = "TEXT")]
+    pub grep: Option<String>,
+}
+
+/// `kill`.
+#[derive(Debug, Args)]
+pub struct KillArgs {
+    /// Look at it or clear it.
+    #[command(subcommand)]
+    pub verb: Option<KillVerb>,
+    /// Recorded with the change.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+}
+
+/// `kill ...`.
+#[derive(Debug, Subcommand)]
+pub enum KillVerb {
+    /// Is it on, since when, by whom, why.
+    Status,
+    /// Clear it; bots stay paused until they are resumed.
+    Clear {
+        /// The word RESUME.
+        #[arg(long, value_name = "RESUME")]
+        confirm: Option<String>,
+        /// Recorded with the change.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+    },
+}
+
+/// `config ...`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Check the files and print every problem at once; works without a running supervisor.
+    #[command(after_help = "Example: supervisor config validate --file bot.toml")]
+    Validate {
+        /// One instance file instead of the whole directory.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// What is in force after files and environment.
+    Show,
+}
+
+/// `backtest`.
+#[derive(Debug, Args)]
+#[group(id = "source", required = true, multiple = false, args = ["instance", "file"])]
+pub struct BacktestArgs {
+    /// A bot of the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// A bot's file.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// A setting on top of the file, such as strategy.levels=30.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = supervisor_config::parse_set)]
+    pub set: Vec<(String, String)>,
+}
+
+/// `digest`.
+#[derive(Debug, Args)]
+pub struct DigestArgs {
+    /// One bot; all when missing.
+    pub name: Option<String>,
+    /// What a digest covers; works without a running supervisor.
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// `export ...`.
+#[derive(Debug, Subcommand)]
+pub enum ExportVerb {
+    /// The log files in one, oldest first; works without a running supervisor.
+    #[command(after_help = "Example: supervisor export logs --out - | grep order.fill")]
+    Logs {
+        /// A file, or - for standard output.
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        out: PathBuf,
+    },
+}
+
+/// `500ms`, `10s`, `2m`, or a number of seconds.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}': write a time such as 500ms, 10s or 2m, at most 24h");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let time = match &text[digits.len()..] {
+        "ms" => Duration::from_millis(number),
+        "" | "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.saturating_mul(60)),
+        "h" => Duration::from_secs(number.saturating_mul(3600)),
+        _ => return Err(wrong()),
+    };
+    if time.is_zero() || time > Duration::from_secs(24 * 3600) { Err(wrong()) } else { Ok(time) }
+}
+
+fn parse_limit(text: &str) -> Result<usize, String> {
+    let max = supervisor_api::wire::LIMIT_MAX;
+    text.parse().ok().filter(|limit| (1..=max).contains(limit)).ok_or_else(|| format!("allowed: 1 to {max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_holds_together_and_every_leaf_verb_has_an_example() {
+        Cli::command().debug_assert();
+        let without = ["list", "report", "version", "config", "export", "help"];
+        let command = Cli::command();
+        let verbs = command.get_subcommands().filter(|verb| !without.contains(&verb.get_name()));
+        for verb in verbs {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example: supervisor "), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn verbs_and_aliases_parse() {
+        for line in [
+            "supervisor",
+            "supervisor run --until-end -o json --only a,b --paper",
+            "supervisor ps x -w",
+            "supervisor start --file bot.toml --set strategy.levels=3 --wait --timeout 5s",
+            "supervisor stop --all --positions flatten -y",
+            "supervisor kill --reason x",
+            "supervisor kill clear --confirm RESUME",
+            "supervisor orders --history --limit 5",
+            "supervisor backtest --instance a --set a=b",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_a_usage_error() {
+        for line in [
+            "supervisor statsu",
+            "supervisor start",
+            "supervisor start a --all",
+            "supervisor stop",
+            "supervisor backtest",
+            "supervisor backtest --instance a --file b",
+            "supervisor status --timeout 0s",
+            "supervisor orders --limit 0",
+            "supervisor -o yaml status",
+            "supervisor start a --set levels",
+        ] {
+            let error = parse(line).err().unwrap_or_else(|| panic!("{line} parses"));
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_time("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!((parse_time("10"), parse_time("2m")), (Ok(Duration::from_secs(10)), Ok(Duration::from_secs(120))));
+        assert!(parse_time("ten").is_err() && parse_time("-1s").is_err() && parse_time("2 m").is_err());
+    }
 }

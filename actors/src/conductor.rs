@@ -21,7 +21,7 @@ use crate::facts;
 use crate::guard::DropGuard;
 use crate::pace::Pace;
 use crate::stage::{Gather, Parts, Peers, Shutdown, StageActor, Take};
-use crate::supervisor::Switches;
+use crate::supervisor::messages::Switches;
 
 /// Candles that a stop may take to get its cancels and exits through.
 const STOP_CANDLES: u64 = 8;

@@ -42,7 +42,13 @@ pub fn row(epoch: u32, seq: u64, life: u32, record: &FactRecord, spec: &Instance
 pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
     match fact {
         Fact::Gap(gap) => {
-            format!("{} gap: {} candles missing from {} to {}", symbol(spec, gap.instrument), gap.missing, gap.from, gap.to)
+            format!(
+                "{} gap: {} candles missing from {} to {}",
+                symbol(spec, gap.instrument),
+                gap.missing,
+                gap.from,
+                gap.to
+            )
         }
         Fact::GridPlanned(plan) => format!(
             "{} grid of {} lines from {} to {} laid out at {}; smallest cell nets {} %",
@@ -55,11 +61,17 @@ pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
         ),
         Fact::Note(ix, note) => format!("{} {}", symbol(spec, *ix), note_text(note)),
         Fact::Approved { terms, reason } => format!("approved: {}; why: {reason}", terms_text(spec, terms)),
-        Fact::Vetoed { veto, reason } => format!("REFUSED {}; wanted: {}; why: {reason}", veto_text(veto), intent_text(spec, veto)),
+        Fact::Vetoed { veto, reason } => {
+            format!("REFUSED {}; wanted: {}; why: {reason}", veto_text(veto), intent_text(spec, veto))
+        }
         Fact::WouldSubmit { veto, reason } => format!("dry run, not sent: {}; why: {reason}", intent_text(spec, veto)),
-        Fact::CancelWanted(request) => format!("cancel {}: {}", scope_text(spec, request.scope), cancel_text(request.reason)),
+        Fact::CancelWanted(request) => {
+            format!("cancel {}: {}", scope_text(spec, request.scope), cancel_text(request.reason))
+        }
         Fact::OrderMoved(_, life) => format!("order is {life}"),
-        Fact::OrderRefused(_, news) => format!("venue reported {news:?}, which does not fit this order; nothing changed"),
+        Fact::OrderRefused(_, news) => {
+            format!("venue reported {news:?}, which does not fit this order; nothing changed")
+        }
         Fact::Fill(fill) => format!(
             "filled: {} {} {} at {} as {}, fee {}",
             fill.side,
@@ -82,7 +94,10 @@ pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
             trip.profit()
         ),
         Fact::DayClosed(day) => {
-            format!("day closed: realised {} in {} round trips; {} positive days in a row", day.realised, day.trips, day.run)
+            format!(
+                "day closed: realised {} in {} round trips; {} positive days in a row",
+                day.realised, day.trips, day.run
+            )
         }
         Fact::Control(audit) => {
             let why = if audit.reason.is_empty() { String::new() } else { format!(": {}", audit.reason) };
@@ -92,7 +107,9 @@ pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
 }
 
 fn symbol(spec: &InstanceSpec, ix: InstrumentIx) -> String {
-    spec.instruments.get(ix.at()).map_or_else(|| format!("instrument {}", ix.0), |instrument| instrument.symbol.to_string())
+    spec.instruments
+        .get(ix.at())
+        .map_or_else(|| format!("instrument {}", ix.0), |instrument| instrument.symbol.to_string())
 }
 
 fn percent(share: rust_decimal::Decimal) -> String {

@@ -27,7 +27,13 @@ struct Placed {
 }
 
 /// The newest facts of the present life that `keep` keeps, oldest first.
-fn newest(store: &Store, id: &str, life: Life, limit: usize, mut keep: impl FnMut(&Fact) -> bool) -> Result<Vec<Placed>, FleetError> {
+fn newest(
+    store: &Store,
+    id: &str,
+    life: Life,
+    limit: usize,
+    mut keep: impl FnMut(&Fact) -> bool,
+) -> Result<Vec<Placed>, FleetError> {
     let key = InstanceKey::new(id).map_err(FleetError::internal)?;
     let mut found = Vec::new();
     for stored in store.facts_rev(&key).map_err(FleetError::internal)?.take(SCAN_MAX) {
@@ -202,7 +208,9 @@ impl Fleet {
         let facts = match cursor {
             None => self.newest_of(&card, limit, |_| true).await?,
             Some(text) => {
-                let wrong = || FleetError::Invalid { problems: vec![format!("after = {text}: allowed: EPOCH-SEQ, as in a row's cursor")] };
+                let wrong = || FleetError::Invalid {
+                    problems: vec![format!("after = {text}: allowed: EPOCH-SEQ, as in a row's cursor")],
+                };
                 let (place, id) = (parse_cursor(text).ok_or_else(wrong)?, card.spec.id);
                 self.scan(move |store| after(store, id.as_str(), place, limit)).await?
             }
@@ -226,7 +234,13 @@ impl Fleet {
         }
     }
 
-    async fn explain_order(&self, id: &str, instance: &str, life: u32, order: OrderNo) -> Result<Vec<FactRow>, FleetError> {
+    async fn explain_order(
+        &self,
+        id: &str,
+        instance: &str,
+        life: u32,
+        order: OrderNo,
+    ) -> Result<Vec<FactRow>, FleetError> {
         let card = self.card(instance).await?;
         let number = card.life.map_or(0, |life| life.number);
         let mut facts = Vec::new();
@@ -270,7 +284,11 @@ pub(crate) fn status_row(card: &Card) -> InstanceStatus {
         equity: brief.equity.normalized(),
         max_drawdown: brief.drawdown.map(|share| share.normalize()),
         restarts: card.restarts,
-        up_ms: if card.state.is_live() { u64::try_from(card.started.elapsed().as_millis()).unwrap_or(u64::MAX) } else { 0 },
+        up_ms: if card.state.is_live() {
+            u64::try_from(card.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        } else {
+            0
+        },
         note: card.note.clone(),
         hops,
     }

@@ -141,8 +141,7 @@ fn read_life(store: &Store, instance: InstanceId) -> Result<Option<Life>, Prepar
 fn begin_life(store: &Store, instance: InstanceId, before: Option<Life>, seq_last: u64) -> Result<Life, PrepareError> {
     let number = before.map_or(1, |life| life.number + 1);
     let life = Life { number, epoch: store.epoch(), seq: seq_last + 1 };
-    let bytes =
-        postcard::to_allocvec(&life).map_err(|source| PrepareError::Row { what: "life", instance, source })?;
+    let bytes = postcard::to_allocvec(&life).map_err(|source| PrepareError::Row { what: "life", instance, source })?;
     store.put_latch(&format!("life/{instance}"), &bytes)?;
     Ok(life)
 }

@@ -346,7 +346,7 @@ fn latches_stop_entries_and_let_exits_pass() {
             door.quotes = quoted(door.now, "100");
             door.control(control);
             assert_eq!(door.ask(&buy("0.1", "100")), codes, "{control:?}");
-            assert_eq!(door.ask(&intent(Buy, limit("100"), "0.1", Exit, 0)), codes, "{control:?}: a buy is an entry");
+            assert_eq!(door.ask(&intent(Buy, limit("100"), "0.2", Exit, 0)), codes, "{control:?}: a buy is an entry");
             assert_eq!(door.ask(&sell("0.05", "100")), [], "{control:?}: exits pass");
         };
         expect(Control::Start, &[]);

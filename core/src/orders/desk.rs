@@ -143,10 +143,9 @@ impl Desk {
         if let Some(entry) = self.open.remove(&order) {
             self.closed.push_back(entry);
         }
-        if self.closed.len() > CLOSED_KEPT {
-            if let Some(oldest) = self.closed.pop_front() {
-                self.archive(&oldest);
-            }
+        let oldest = if self.closed.len() > CLOSED_KEPT { self.closed.pop_front() } else { None };
+        if let Some(oldest) = oldest {
+            self.archive(&oldest);
         }
     }
 

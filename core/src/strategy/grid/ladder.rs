@@ -17,6 +17,11 @@ const RETRY_CANDLES: u64 = 60;
 /// Tag of the purchase of a balanced start.
 pub const START_TAG: Tag = Tag(u32::MAX - 1);
 
+/// Buys carry even tags, sells odd ones.
+const fn is_buy(tag: Tag) -> bool {
+    tag.0.is_multiple_of(2)
+}
+
 /// One cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
@@ -249,7 +254,7 @@ impl Ladder {
     ) {
         let cell = (tag.0 / 2) as usize;
         let Some(state) = self.cells.get_mut(cell) else { return };
-        if tag.0 % 2 == 0 {
+        if is_buy(tag) {
             state.buying = false;
         } else {
             state.selling = Qty::ZERO;
@@ -267,7 +272,7 @@ impl Ladder {
     /// The gate refused one of the ladder's orders.
     pub fn on_veto(&mut self, tag: Tag, code: VetoCode) {
         let Some(state) = self.cells.get_mut((tag.0 / 2) as usize) else { return };
-        if tag.0 % 2 == 0 {
+        if is_buy(tag) {
             state.buying = false;
         } else {
             state.selling = Qty::ZERO;

@@ -1,0 +1,193 @@
+//! Starting, stopping, pausing, adding and removing instances.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use supervisor_config::{InstanceConfig, SHIPPED_INSTANCES, check_balances, instance_from_text, load_instance};
+use supervisor_core::spec::OnStop;
+
+use super::{
+    By, Fleet, FleetError, LOOK_MS, NewInstance, STOP_MS, StartOptions, added_latch, ask, stopped_latch, within,
+};
+use crate::prepare::prepare;
+use crate::supervisor::Card;
+use crate::supervisor::messages::{Begin, BeginStop, Begun, Failed, Forget, Insert, Launch, Pause};
+use crate::view::{ChangeReport, State};
+
+fn invalid(errors: supervisor_config::ConfigErrors) -> FleetError {
+    FleetError::Invalid { problems: errors.problems.iter().map(ToString::to_string).collect() }
+}
+
+impl Fleet {
+    /// Starts an instance; one that runs already is left alone.
+    ///
+    /// # Errors
+    /// [`FleetError`]: unknown, kill switch on, wrong settings, or a feed that cannot be read.
+    pub async fn start(&self, id: &str, options: StartOptions, by: By) -> Result<ChangeReport, FleetError> {
+        let card = self.card(id).await?;
+        if card.state == State::Paused {
+            return self.resume(id, by).await;
+        }
+        let config = if options.set.is_empty() { None } else { Some(Arc::new(self.reread(&card, &options.set)?)) };
+        let report = self.begin(id, config, false).await?;
+        if report.changed {
+            let name = stopped_latch(id);
+            self.blocking(move |store, _| store.remove_latch(&name)).await?;
+        }
+        Ok(report)
+    }
+
+    fn reread(&self, card: &Card, set: &[(String, String)]) -> Result<InstanceConfig, FleetError> {
+        let source = &card.config.source;
+        let shipped = SHIPPED_INSTANCES.iter().find(|(name, _)| source.ends_with(name) && !source.exists());
+        let read = match shipped {
+            Some((_, text)) => instance_from_text(text, source, &self.accounts, set, &self.env),
+            None => load_instance(source, &self.accounts, set, &self.env),
+        };
+        let config = read.map_err(invalid)?;
+        if config.spec.id != card.spec.id {
+            return Err(FleetError::Invalid {
+                problems: vec![format!("id: a start cannot rename '{}'", card.spec.id)],
+            });
+        }
+        Ok(config)
+    }
+
+    pub(super) async fn begin(
+        &self,
+        id: &str,
+        config: Option<Arc<InstanceConfig>>,
+        auto: bool,
+    ) -> Result<ChangeReport, FleetError> {
+        let begun = self.send(Begin { id: id.to_owned(), config, auto }).await??;
+        let (config, last, generation) = match begun {
+            Begun::Already(state) => {
+                let text = format!("'{id}' is already {}", state.word());
+                return Ok(ChangeReport { id: id.to_owned(), state, changed: false, text });
+            }
+            Begun::Go { config, last, generation } => (config, last, generation),
+        };
+        let instance = config.spec.id;
+        let prepared = self.blocking(move |store, recorder| prepare(store, recorder, &config, last)).await;
+        match prepared {
+            Ok(prepared) => {
+                let launch = Launch { id: instance, generation, prepared: Box::new(prepared) };
+                let state = self.send(launch).await??;
+                let text = format!("'{id}' is {}", state.word());
+                Ok(ChangeReport { id: id.to_owned(), state, changed: true, text })
+            }
+            Err(error) => {
+                self.send(Failed { id: instance, text: error.to_string() }).await?;
+                Err(FleetError::Invalid { problems: vec![error.to_string()] })
+            }
+        }
+    }
+
+    /// Adds a bot from a file's text and starts it. It is remembered over restarts of the process.
+    ///
+    /// # Errors
+    /// [`FleetError::Invalid`] with everything that is wrong, [`FleetError::Conflict`] when the id is taken.
+    pub async fn add(&self, new: NewInstance, by: By) -> Result<ChangeReport, FleetError> {
+        let config = instance_from_text(&new.toml, &new.path, &self.accounts, &new.set, &self.env).map_err(invalid)?;
+        let id = config.spec.id.to_string();
+        let mut all: Vec<InstanceConfig> =
+            self.cards(None).await?.iter().map(|card| InstanceConfig::clone(&card.config)).collect();
+        all.push(config.clone());
+        let problems = check_balances(&new.path.display().to_string(), &self.accounts, &all);
+        if !problems.is_empty() && !all[..all.len() - 1].iter().any(|old| old.spec.id == config.spec.id) {
+            return Err(FleetError::Invalid { problems: problems.iter().map(ToString::to_string).collect() });
+        }
+        self.send(Insert { config: Arc::new(config) }).await??;
+        let (name, bytes) = (added_latch(&id), serde_json::to_vec(&new).map_err(FleetError::internal)?);
+        self.blocking(move |store, _| store.put_latch(&name, &bytes)).await?;
+        match self.start(&id, StartOptions::default(), by).await {
+            Ok(report) => Ok(report),
+            Err(error) => {
+                // What could not start once is not kept.
+                self.send(Forget { id: id.clone() }).await??;
+                let name = added_latch(&id);
+                self.blocking(move |store, _| store.remove_latch(&name)).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Stops an instance; `on_stop` `None`: as configured. Answers when it has stopped and its state is on disk.
+    ///
+    /// # Errors
+    /// [`FleetError`]: unknown, still starting, or no end within 30 s.
+    pub async fn stop(&self, id: &str, on_stop: Option<OnStop>, by: By) -> Result<ChangeReport, FleetError> {
+        let name = stopped_latch(self.card(id).await?.spec.id.as_str());
+        self.blocking(move |store, _| store.put_latch(&name, b"stopped")).await?;
+        self.stop_now(id, on_stop, by).await
+    }
+
+    pub(super) async fn stop_now(&self, id: &str, on_stop: Option<OnStop>, by: By) -> Result<ChangeReport, FleetError> {
+        let waiter = self.send(BeginStop { id: id.to_owned(), on_stop, by }).await??;
+        let changed = waiter.is_some();
+        if let Some(waiter) = waiter {
+            within(STOP_MS, waiter).await?;
+        }
+        let card = self.card(id).await?;
+        let word = card.state.word();
+        let text = if changed { format!("'{id}' is {word}") } else { format!("'{id}' was not running: it is {word}") };
+        Ok(ChangeReport { id: id.to_owned(), state: card.state, changed, text })
+    }
+
+    /// Entries off; exits go on.
+    ///
+    /// # Errors
+    /// [`FleetError`]: unknown or not running.
+    pub async fn pause(&self, id: &str, by: By) -> Result<ChangeReport, FleetError> {
+        self.set_paused(id, true, by).await
+    }
+
+    /// Entries on.
+    ///
+    /// # Errors
+    /// [`FleetError`]: unknown, not running, or the kill switch is on.
+    pub async fn resume(&self, id: &str, by: By) -> Result<ChangeReport, FleetError> {
+        self.set_paused(id, false, by).await
+    }
+
+    async fn set_paused(&self, id: &str, on: bool, by: By) -> Result<ChangeReport, FleetError> {
+        let (card, changed) = self.send(Pause { id: id.to_owned(), on, by }).await??;
+        // The answer to a look comes after the command: when it is there, the command has been taken.
+        within(LOOK_MS, ask(&card, false)).await?;
+        let already = if changed { "" } else { "already " };
+        let text = format!("'{id}' is {already}{}", card.state.word());
+        Ok(ChangeReport { id: id.to_owned(), state: card.state, changed, text })
+    }
+
+    /// Stops it if it runs, then starts it from where it stopped.
+    ///
+    /// # Errors
+    /// [`FleetError`] of the stop or of the start.
+    pub async fn restart(&self, id: &str, by: By) -> Result<ChangeReport, FleetError> {
+        if self.kill.load(Ordering::Acquire) {
+            let text = "the kill switch is on; clear it first: supervisor kill clear --confirm RESUME".to_owned();
+            return Err(FleetError::Conflict { text, code: "kill_switch" });
+        }
+        self.stop_now(id, Some(OnStop::Keep), by.clone()).await?;
+        self.start(id, StartOptions::default(), by).await
+    }
+
+    /// Stops it if it runs, then forgets it; its journal stays.
+    ///
+    /// # Errors
+    /// [`FleetError`] of the stop.
+    pub async fn remove(&self, id: &str, by: By) -> Result<ChangeReport, FleetError> {
+        self.stop_now(id, None, by).await?;
+        let card = self.card(id).await?;
+        self.send(Forget { id: id.to_owned() }).await??;
+        let name = added_latch(id);
+        self.blocking(move |store, _| store.remove_latch(&name)).await?;
+        let back = if card.config.source.exists() {
+            format!("; its file {} is still there and will be read at the next run", card.config.source.display())
+        } else {
+            String::new()
+        };
+        let text = format!("'{id}' is removed; its journal stays{back}");
+        Ok(ChangeReport { id: id.to_owned(), state: State::Stopped, changed: true, text })
+    }
+}

@@ -1,0 +1,69 @@
+//! What the supervisor actor can be told and asked.
+
+use std::sync::Arc;
+
+use actix::{Message, Recipient};
+use supervisor_config::InstanceConfig;
+use supervisor_core::domain::InstanceId;
+use supervisor_core::instance::InstanceState;
+use supervisor_core::spec::OnStop;
+use tokio::sync::oneshot;
+
+use super::Card;
+use crate::brief::Brief;
+use crate::fleet::{By, FleetError};
+use crate::prepare::Prepared;
+use crate::stage::Shutdown;
+use crate::view::{AlertRow, KillStatus, State};
+
+macro_rules! call {
+    ($(#[$doc:meta])* $name:ident { $($field:ident : $type:ty),* $(,)? } -> $result:ty) => {
+        $(#[$doc])*
+        pub struct $name { $(pub $field: $type),* }
+
+        impl Message for $name {
+            type Result = $result;
+        }
+    };
+}
+
+call!(/** All instances. */ Cards {} -> Vec<Card>);
+call!(/** One instance. */ Find { id: String } -> Result<Card, FleetError>);
+call!(/** Wants to start one. */ Begin { id: String, config: Option<Arc<InstanceConfig>>, auto: bool } -> Result<Begun, FleetError>);
+call!(/** Everything is there: start its actors. */ Launch { id: InstanceId, generation: u32, prepared: Box<Prepared> } -> Result<State, FleetError>);
+call!(/** It could not be started. */ Failed { id: InstanceId, text: String } -> ());
+call!(/** A bot that no directory holds. */ Insert { config: Arc<InstanceConfig> } -> Result<(), FleetError>);
+call!(/** Forget one that is not live. */ Forget { id: String } -> Result<(), FleetError>);
+call!(/** Wants to stop one. */ BeginStop { id: String, on_stop: Option<OnStop>, by: By } -> Result<Option<oneshot::Receiver<()>>, FleetError>);
+call!(/** Entries off or on. */ Pause { id: String, on: bool, by: By } -> Result<(Card, bool), FleetError>);
+call!(/** The latch was set or cleared. */ Kill { status: KillStatus, by: By } -> Vec<Card>);
+call!(/** The latch as it stands. */ KillNow {} -> KillStatus);
+call!(/** Newest alerts, oldest first. */ Alerts { limit: usize } -> Vec<AlertRow>);
+call!(/** Adds an alert. */ Raise { severity: &'static str, instance: String, code: &'static str, text: String } -> ());
+call!(/** Tells when every finite feed has ended. */ WaitEnded {} -> oneshot::Receiver<()>);
+call!(/** Figures that somebody just looked at. */ Seen { id: InstanceId, brief: Brief } -> ());
+
+/// What a start needs to be prepared.
+pub enum Begun {
+    /// It runs already.
+    Already(State),
+    /// Prepare this and launch it.
+    Go { config: Arc<InstanceConfig>, last: Option<Arc<InstanceState>>, generation: u32 },
+}
+
+/// An instance's last state is on disk, or not.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Saved {
+    pub id: InstanceId,
+    pub error: Option<String>,
+}
+
+/// The actors of an instance, so that they can be stopped when one of them dies.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Switches {
+    pub id: InstanceId,
+    pub generation: u32,
+    pub switches: Vec<Recipient<Shutdown>>,
+}

@@ -1,0 +1,249 @@
+//! What people ask of the supervisor actor, by way of the fleet's handle.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actix::{Context, Handler, MessageResult};
+use supervisor_core::instance::{Audit, Control};
+use tokio::sync::oneshot;
+
+use super::messages::{
+    Alerts, Begin, BeginStop, Begun, Cards, Failed, Find, Forget, Insert, Kill, KillNow, Launch, Pause, Raise, Seen,
+    WaitEnded,
+};
+use super::{Card, Entry, Supervisor};
+use crate::conductor::Command;
+use crate::fleet::{By, FleetError};
+use crate::view::State;
+
+impl Handler<Cards> for Supervisor {
+    type Result = MessageResult<Cards>;
+    fn handle(&mut self, _: Cards, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.entries.values().map(|entry| entry.card.clone()).collect())
+    }
+}
+
+impl Handler<Find> for Supervisor {
+    type Result = Result<Card, FleetError>;
+    fn handle(&mut self, Find { id }: Find, _: &mut Context<Self>) -> Self::Result {
+        self.entry(&id).map(|entry| entry.card.clone())
+    }
+}
+
+impl Handler<Begin> for Supervisor {
+    type Result = Result<Begun, FleetError>;
+    fn handle(&mut self, Begin { id, config, auto }: Begin, _: &mut Context<Self>) -> Self::Result {
+        let killed = self.kill.load(Ordering::Acquire);
+        let entry = self.entry(&id)?;
+        if entry.card.state.is_live() && entry.card.state != State::Stopping {
+            return Ok(Begun::Already(entry.card.state));
+        }
+        if entry.card.state == State::Stopping || entry.saving {
+            let text = format!("'{id}' is still stopping; try again when it has stopped");
+            return Err(FleetError::Conflict { text, code: "wrong_state" });
+        }
+        if killed && !auto {
+            let text = "the kill switch is on; clear it first: supervisor kill clear --confirm RESUME".to_owned();
+            return Err(FleetError::Conflict { text, code: "kill_switch" });
+        }
+        let card = &mut entry.card;
+        if let Some(config) = config {
+            if config.spec != *card.spec {
+                // Another spec is another life: the old state does not fit it.
+                card.last = None;
+            }
+            card.spec = Arc::new(config.spec.clone());
+            card.config = config;
+        }
+        card.state = State::Starting;
+        card.note.clear();
+        card.generation += 1;
+        Ok(Begun::Go { config: card.config.clone(), last: card.last.clone(), generation: card.generation })
+    }
+}
+
+impl Handler<Launch> for Supervisor {
+    type Result = Result<State, FleetError>;
+    fn handle(&mut self, Launch { id, generation, prepared }: Launch, ctx: &mut Context<Self>) -> Self::Result {
+        let current = self.entry(id.as_str())?.card.generation;
+        if current != generation {
+            let text = format!("'{id}' was started again meanwhile");
+            return Err(FleetError::Conflict { text, code: "wrong_state" });
+        }
+        if let Some(remark) = &prepared.remark {
+            self.alert("warning", id.as_str(), "state.fresh", remark.clone());
+        }
+        self.launch(id, *prepared, ctx);
+        let paused = self.entry(id.as_str())?.card.paused;
+        let state = self.live_state(paused);
+        self.entry(id.as_str())?.card.state = state;
+        Ok(state)
+    }
+}
+
+impl Handler<Failed> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Failed { id, text }: Failed, _: &mut Context<Self>) {
+        self.alert("critical", id.as_str(), "start.failed", text.clone());
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.card.state = State::Quarantined;
+            entry.card.note = text;
+        }
+        self.notify_ended();
+    }
+}
+
+impl Handler<Insert> for Supervisor {
+    type Result = Result<(), FleetError>;
+    fn handle(&mut self, Insert { config }: Insert, _: &mut Context<Self>) -> Self::Result {
+        let id = config.spec.id;
+        if self.entries.contains_key(&id) {
+            let text = format!("a bot named '{id}' is already there; choose another id or remove it first");
+            return Err(FleetError::Conflict { text, code: "id_taken" });
+        }
+        self.entries.insert(id, Entry::new(Card::new(config)));
+        Ok(())
+    }
+}
+
+impl Handler<Forget> for Supervisor {
+    type Result = Result<(), FleetError>;
+    fn handle(&mut self, Forget { id }: Forget, _: &mut Context<Self>) -> Self::Result {
+        let entry = self.entry(&id)?;
+        if entry.card.state.is_live() {
+            let text = format!("'{id}' is {}; stop it first", entry.card.state.word());
+            return Err(FleetError::Conflict { text, code: "wrong_state" });
+        }
+        let id = entry.card.spec.id;
+        self.entries.remove(&id);
+        self.notify_ended();
+        Ok(())
+    }
+}
+
+impl Handler<BeginStop> for Supervisor {
+    type Result = Result<Option<oneshot::Receiver<()>>, FleetError>;
+    fn handle(&mut self, BeginStop { id, on_stop, by }: BeginStop, _: &mut Context<Self>) -> Self::Result {
+        let entry = self.entry(&id)?;
+        if !entry.card.state.is_live() {
+            if !entry.saving {
+                return Ok(None);
+            }
+            let (sender, receiver) = oneshot::channel();
+            entry.waiters.push(sender);
+            return Ok(Some(receiver));
+        }
+        let Some(conductor) = entry.card.conductor.clone() else {
+            let text = format!("'{id}' is still starting; try again in a moment");
+            return Err(FleetError::Conflict { text, code: "wrong_state" });
+        };
+        let (sender, receiver) = oneshot::channel();
+        entry.waiters.push(sender);
+        if entry.card.state != State::Stopping {
+            entry.card.state = State::Stopping;
+            entry.card.note.clone_from(&by.reason);
+            let control = Control::Stop(on_stop.unwrap_or(entry.card.spec.on_stop));
+            conductor.do_send(Command(audit(control, by)));
+        }
+        Ok(Some(receiver))
+    }
+}
+
+impl Handler<Pause> for Supervisor {
+    type Result = Result<(Card, bool), FleetError>;
+    fn handle(&mut self, Pause { id, on, by }: Pause, _: &mut Context<Self>) -> Self::Result {
+        let killed = self.kill.load(Ordering::Acquire);
+        let entry = self.entry(&id)?;
+        let card = &mut entry.card;
+        let word = if on { "pause" } else { "resume" };
+        if killed && !on {
+            let text = "the kill switch is on; clear it first: supervisor kill clear --confirm RESUME".to_owned();
+            return Err(FleetError::Conflict { text, code: "kill_switch" });
+        }
+        let ready = matches!(card.state, State::Running | State::Paused | State::Killed);
+        let Some(conductor) = card.conductor.clone().filter(|_| ready) else {
+            let text = format!("cannot {word} '{id}': it is {}", card.state.word());
+            return Err(FleetError::Conflict { text, code: "wrong_state" });
+        };
+        let changed = card.paused != on;
+        if changed {
+            card.paused = on;
+            let control = if on { Control::Pause } else { Control::Resume };
+            conductor.do_send(Command(audit(control, by)));
+        }
+        let paused = card.paused;
+        let state = self.live_state(paused);
+        let entry = self.entry(&id)?;
+        entry.card.state = state;
+        Ok((entry.card.clone(), changed))
+    }
+}
+
+impl Handler<Kill> for Supervisor {
+    type Result = MessageResult<Kill>;
+    fn handle(&mut self, Kill { status, by }: Kill, _: &mut Context<Self>) -> Self::Result {
+        let control = if status.on { Control::Kill } else { Control::ClearKill };
+        let text = if status.on { "kill switch ON" } else { "kill switch cleared; bots stay paused" };
+        self.alert(if status.on { "critical" } else { "warning" }, "", "kill_switch", format!("{text}: {}", by.reason));
+        self.kill_status = status;
+        let mut cards = Vec::new();
+        for entry in self.entries.values_mut() {
+            let live = entry.card.state.is_live();
+            if let Some(conductor) = entry.card.conductor.as_ref().filter(|_| live) {
+                conductor.do_send(Command(audit(control, by.clone())));
+                if entry.card.state != State::Stopping {
+                    entry.card.paused |= control == Control::ClearKill;
+                    entry.card.state = if control == Control::Kill { State::Killed } else { State::Paused };
+                }
+                cards.push(entry.card.clone());
+            }
+        }
+        MessageResult(cards)
+    }
+}
+
+impl Handler<KillNow> for Supervisor {
+    type Result = MessageResult<KillNow>;
+    fn handle(&mut self, _: KillNow, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.kill_status.clone())
+    }
+}
+
+impl Handler<Alerts> for Supervisor {
+    type Result = MessageResult<Alerts>;
+    fn handle(&mut self, Alerts { limit }: Alerts, _: &mut Context<Self>) -> Self::Result {
+        let skip = self.alerts.len().saturating_sub(limit);
+        MessageResult(self.alerts.iter().skip(skip).cloned().collect())
+    }
+}
+
+impl Handler<Raise> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Raise { severity, instance, code, text }: Raise, _: &mut Context<Self>) {
+        self.alert(severity, &instance, code, text);
+    }
+}
+
+impl Handler<WaitEnded> for Supervisor {
+    type Result = MessageResult<WaitEnded>;
+    fn handle(&mut self, _: WaitEnded, _: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        self.end_waiters.push(sender);
+        self.notify_ended();
+        MessageResult(receiver)
+    }
+}
+
+impl Handler<Seen> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Seen { id, brief }: Seen, _: &mut Context<Self>) {
+        if let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.card.state.is_live()) {
+            entry.card.brief = brief;
+        }
+    }
+}
+
+fn audit(control: Control, by: By) -> Audit {
+    let By { by, reason, request } = by;
+    Audit { control, by, reason, request }
+}
