@@ -125,6 +125,14 @@ pub struct InstanceSpec {
     pub on_stop: OnStop,
 }
 
+impl InstanceSpec {
+    /// What a stop does with orders and position: as the strategy says, else as the instance says.
+    #[must_use]
+    pub fn at_stop(&self) -> OnStop {
+        self.strategy.close_out().unwrap_or(self.on_stop)
+    }
+}
+
 fn dec(mantissa: i64, scale: u32) -> Decimal {
     Decimal::new(mantissa, scale)
 }

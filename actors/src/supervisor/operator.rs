@@ -142,7 +142,7 @@ impl Handler<BeginStop> for Supervisor {
         if entry.card.state != State::Stopping {
             entry.card.state = State::Stopping;
             entry.card.note.clone_from(&by.reason);
-            let control = Control::Stop(on_stop.unwrap_or(entry.card.spec.on_stop));
+            let control = Control::Stop(on_stop.unwrap_or_else(|| entry.card.spec.at_stop()));
             conductor.do_send(Command(audit(control, by)));
         }
         Ok(Some(receiver))

@@ -7,6 +7,7 @@ use crate::domain::Quote;
 use crate::orders::Origin;
 
 /// Turns one event into messages, facts and effects. Used by the live actors and by the backtest alike.
+#[inline]
 pub fn route(event: Event, to: &mut Router<'_>) {
     match event {
         Event::Quote(ix, quote) => {

@@ -105,6 +105,7 @@ impl Worklist {
     }
 
     /// Adds an input from outside; answers its number, the `cause` of all that follows. Time never runs backwards.
+    #[inline]
     pub fn input(&mut self, at: Timestamp, message: Message) -> u64 {
         self.clock = self.clock.max(at);
         self.inputs += 1;
@@ -141,6 +142,7 @@ impl Worklist {
     }
 
     /// The next message.
+    #[inline]
     pub fn pop(&mut self) -> Option<Envelope> {
         match &mut self.shuffle {
             None => self.queue.pop_front(),
@@ -168,6 +170,7 @@ impl Worklist {
     }
 
     /// Runs one stage on one envelope and routes its answers. `stage` gets the context, the message and the outbox.
+    #[inline]
     pub fn step(&mut self, envelope: Envelope, stage: impl FnOnce(&Cx<'_>, Message, &mut Outbox)) {
         let Envelope { at, cause, message } = envelope;
         self.hops[message.stage() as usize] += 1;
@@ -179,6 +182,7 @@ impl Worklist {
         self.outbox = outbox;
     }
 
+    #[inline]
     fn take(&mut self, at: Timestamp, cause: u64, event: Event) {
         route(event, &mut Router { list: self, at, cause });
     }
@@ -293,6 +297,7 @@ pub struct Router<'a> {
 
 impl Router<'_> {
     /// A message to a stage, at the back of the queue.
+    #[inline]
     pub fn send(&mut self, message: Message) {
         self.list.queue.push_back(Envelope { at: self.at, cause: self.cause, message });
     }

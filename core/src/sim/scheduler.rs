@@ -141,11 +141,16 @@ impl Scheduler {
     /// When something happens next. `watch`: somebody wants every price.
     #[must_use]
     pub fn next(&self, watch: bool) -> Next {
-        self.step(watch).map_or(Next::End, |step| Next::At(step.at()))
+        self.step(self.coming().as_ref(), watch).map_or(Next::End, |step| Next::At(step.at()))
     }
 
-    fn step(&self, watch: bool) -> Option<Step> {
-        let price = self.price_step(watch);
+    /// The feed's next event, unless a candle is still on its way. Asked for once per release: it is large.
+    fn coming(&self) -> Option<FeedEvent> {
+        if self.state.path.is_some() { None } else { self.feed.peek() }
+    }
+
+    fn step(&self, coming: Option<&FeedEvent>, watch: bool) -> Option<Step> {
+        let price = self.price_step(coming, watch);
         let wakeup = self.state.wake.map(Step::Wakeup);
         let arrival = self.state.venue.next_arrival().map(Step::Arrival);
         // A timer alone must not keep an ended feed alive.
@@ -156,15 +161,15 @@ impl Scheduler {
         [arrival, wakeup, price].into_iter().flatten().min_by_key(|step| step.at())
     }
 
-    fn price_step(&self, watch: bool) -> Option<Step> {
+    fn price_step(&self, coming: Option<&FeedEvent>, watch: bool) -> Option<Step> {
         if let Some(path) = &self.state.path {
             return Some(Step::Point(path.at()));
         }
-        match self.feed.peek()? {
+        match coming? {
             FeedEvent::Trade { trade, .. } => Some(Step::Print(trade.at)),
             FeedEvent::Candle { instrument, candle } => {
                 let timer = self.state.wake.is_some_and(|wake| wake <= candle.close_time);
-                let quiet = !self.expand && !watch && !timer && self.state.venue.is_quiet(instrument, &candle);
+                let quiet = !self.expand && !watch && !timer && self.state.venue.is_quiet(*instrument, candle);
                 Some(if quiet { Step::Whole(candle.close_time) } else { Step::Point(candle.open_time) })
             }
         }
@@ -172,7 +177,8 @@ impl Scheduler {
 
     /// Releases the next inputs into an empty worklist. False: the feed has ended and nothing is under way.
     pub fn release(&mut self, list: &mut Worklist) -> bool {
-        let Some(step) = self.step(list.watch()) else { return false };
+        let coming = self.coming();
+        let Some(step) = self.step(coming.as_ref(), list.watch()) else { return false };
         match step {
             Step::Arrival(at) => {
                 self.state.venue.arrive(at, &mut self.reports);
@@ -182,27 +188,26 @@ impl Scheduler {
                 self.state.wake = None;
                 list.input(at, Message::Orders(OrdersIn::Wakeup));
             }
-            Step::Whole(_) => self.whole(list),
-            Step::Point(_) => self.point(list),
-            Step::Print(at) => self.print(at, list),
+            Step::Whole(_) => self.whole(coming.as_ref(), list),
+            Step::Point(_) => self.point(coming.as_ref(), list),
+            Step::Print(at) => self.print(at, coming.as_ref(), list),
         }
         true
     }
 
-    fn whole(&mut self, list: &mut Worklist) {
-        if let Some(FeedEvent::Candle { instrument, candle }) = self.feed.peek() {
+    fn whole(&mut self, coming: Option<&FeedEvent>, list: &mut Worklist) {
+        if let Some(FeedEvent::Candle { instrument, candle }) = coming {
             self.feed.advance();
-            self.state.venue.skip(instrument, candle.close);
-            list.input(candle.close_time, Message::Market(MarketIn::Candle(instrument, candle)));
+            self.state.venue.skip(*instrument, candle.close);
+            list.input(candle.close_time, Message::Market(MarketIn::Candle(*instrument, *candle)));
         }
     }
 
-    fn point(&mut self, list: &mut Worklist) {
-        if self.state.path.is_none() {
-            let Some(FeedEvent::Candle { instrument, candle }) = self.feed.peek() else { return };
+    fn point(&mut self, coming: Option<&FeedEvent>, list: &mut Worklist) {
+        if let Some(FeedEvent::Candle { instrument, candle }) = coming {
             self.feed.advance();
-            let long = self.state.venue.base(instrument).is_positive();
-            self.state.path = Some(Path::new(instrument, candle, self.intrabar, long));
+            let long = self.state.venue.base(*instrument).is_positive();
+            self.state.path = Some(Path::new(*instrument, *candle, self.intrabar, long));
         }
         let Some(mut path) = self.state.path else { return };
         let (at, price) = (path.at(), path.points[usize::from(path.next.min(3))]);
@@ -218,12 +223,12 @@ impl Scheduler {
         }
     }
 
-    fn print(&mut self, at: Timestamp, list: &mut Worklist) {
-        if let Some(FeedEvent::Trade { instrument, trade }) = self.feed.peek() {
+    fn print(&mut self, at: Timestamp, coming: Option<&FeedEvent>, list: &mut Worklist) {
+        if let Some(FeedEvent::Trade { instrument, trade }) = coming {
             self.feed.advance();
-            self.state.venue.point(at, instrument, trade.price, &mut self.reports);
+            self.state.venue.point(at, *instrument, trade.price, &mut self.reports);
             self.tell(at, list);
-            list.input(at, Message::Market(MarketIn::Trade(instrument, trade)));
+            list.input(at, Message::Market(MarketIn::Trade(*instrument, *trade)));
         }
     }
 

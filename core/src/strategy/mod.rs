@@ -12,7 +12,7 @@ use crate::instance::{Control, Cx, OrderEnded, Outbox};
 use crate::orders::ExitReason;
 use crate::params::{Problem, Reader};
 use crate::risk::{Funds, Veto};
-use crate::spec::InstanceSpec;
+use crate::spec::{InstanceSpec, OnStop};
 
 pub use grid::{Grid, GridParams};
 pub use stage::StrategyStage;
@@ -100,6 +100,10 @@ pub trait Params: Sized {
     fn trips(&self) -> TripKind;
     /// Candle lengths it wants, the instance's own first.
     fn timeframes(&self, own: Timeframe) -> Vec<Timeframe>;
+    /// What a stop does with orders and position, when the strategy's settings say so.
+    fn close_out(&self) -> Option<OnStop> {
+        None
+    }
 }
 
 /// What a strategy decided that is no order. Floats are indicator values, never money.
@@ -238,6 +242,12 @@ macro_rules! registry {
             #[must_use]
             pub fn trips(&self) -> TripKind {
                 match self { $(Self::$variant(params) => params.trips(),)+ }
+            }
+
+            /// What a stop does, when the strategy's settings say so.
+            #[must_use]
+            pub fn close_out(&self) -> Option<OnStop> {
+                match self { $(Self::$variant(params) => params.close_out(),)+ }
             }
 
             /// Candle lengths the strategy wants.

@@ -86,6 +86,8 @@ pub struct GridParams {
     pub take_profit: Option<Price>,
     /// The grid starts when the price reaches this.
     pub start_price: Option<Price>,
+    /// What a stop does; `None`: as the instance's `[orders] on_stop` says.
+    pub close_out: Option<OnStop>,
 }
 
 impl Params for GridParams {
@@ -100,6 +102,10 @@ impl Params for GridParams {
             stop_loss: at(reader, "stop_loss_price"),
             take_profit: at(reader, "take_profit_price"),
             start_price: at(reader, "start_price"),
+            close_out: reader.choice(
+                "close_out",
+                &[("keep", OnStop::Keep), ("cancel", OnStop::CancelAll), ("sell", OnStop::Flatten)],
+            ),
             range: read_range(reader),
             size: read_size(reader),
             balanced: reader.choice("start", &[("cash", false), ("balanced", true)]).unwrap_or(false),
@@ -152,6 +158,10 @@ impl Params for GridParams {
     fn timeframes(&self, own: Timeframe) -> Vec<Timeframe> {
         let breaker = self.breaker.map(|breaker| breaker.timeframe).filter(|timeframe| *timeframe != own);
         std::iter::once(own).chain(breaker).collect()
+    }
+
+    fn close_out(&self) -> Option<OnStop> {
+        self.close_out
     }
 }
 
