@@ -1,9 +1,13 @@
 //! Which files are meant: the flags, then the environment, then the defaults; and how to write a command that reaches
 //! the same place.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use supervisor_config::{ConfigErrors, Env, SupervisorConfig, default_state_dir, load, load_shipped};
+use supervisor_config::{
+    Account, ConfigErrors, Env, InstanceConfig, SHIPPED_INSTANCES, SupervisorConfig, default_state_dir,
+    instance_from_text, load, load_instance, load_shipped,
+};
 
 use crate::cli::Globals;
 use crate::client::absolute;
@@ -27,6 +31,20 @@ pub fn config(globals: &Globals) -> Result<SupervisorConfig, ConfigErrors> {
     match &globals.config {
         Some(dir) => load(dir, &env()),
         None => load_shipped(&env()),
+    }
+}
+
+/// An instance of the configuration read again with `--set` flags on top; a shipped one comes out of the program.
+pub fn instance_with(
+    found: &InstanceConfig,
+    accounts: &BTreeMap<String, Account>,
+    set: &[(String, String)],
+) -> Result<InstanceConfig, ConfigErrors> {
+    let name = found.source.file_name().unwrap_or_default();
+    let shipped = SHIPPED_INSTANCES.iter().find(|(file, _)| found.source.starts_with("shipped") && name == *file);
+    match shipped {
+        Some((_, text)) => instance_from_text(text, &found.source, accounts, set, &env()),
+        None => load_instance(&found.source, accounts, set, &env()),
     }
 }
 

@@ -76,9 +76,9 @@ fn functions_fit_a_screen() {
 fn files_stay_short_and_lines_narrow() {
     let (mut long, mut wide) = (Vec::new(), Vec::new());
     for source in sources() {
-        let lines = source.text.lines().count();
-        if !source.is_test() && lines > FILE_LINES_MAX {
-            long.push(format!("{} has {lines} lines", source.path));
+        let lines = source.text_lines().count();
+        if lines > FILE_LINES_MAX {
+            long.push(format!("{} has {lines} lines outside tests", source.path));
         }
         for (at, line) in source.text.lines().enumerate() {
             // A test may hold a line of somebody else's data, which cannot be folded.
@@ -93,7 +93,9 @@ fn files_stay_short_and_lines_narrow() {
 
 #[test]
 fn every_module_says_first_what_it_is() {
-    let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! "));
+    // The tests of one file, moved out of it, need no introduction of their own.
+    let own = |source: &Source| source.path.ends_with("/tests.rs");
+    let silent = sources().into_iter().filter(|source| !own(source) && !source.text.starts_with("//! "));
     report("a file begins with //!", silent.map(|source| source.path).collect());
 }
 

@@ -1,11 +1,11 @@
 //! Facts in words, and as rows for the outside.
 
-use supervisor_core::domain::{InstanceId, InstrumentIx, OrderKind, OrderNo};
+use supervisor_core::domain::{Fill, InstanceId, InstrumentIx, OrderKind, OrderNo};
 use supervisor_core::instance::{Control, Fact, FactRecord};
-use supervisor_core::orders::{CancelReason, CancelScope, ExitReason, Terms};
+use supervisor_core::orders::{CancelReason, CancelScope, ExitReason, RoundTrip, Terms};
 use supervisor_core::risk::{Veto, VetoCode};
 use supervisor_core::spec::{InstanceSpec, OnStop};
-use supervisor_core::strategy::{Note, Regime};
+use supervisor_core::strategy::{GridPlan, Note, Regime};
 
 use crate::view::FactRow;
 
@@ -50,15 +50,7 @@ pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
                 gap.to
             )
         }
-        Fact::GridPlanned(plan) => format!(
-            "{} grid of {} lines from {} to {} laid out at {}; smallest cell nets {} %",
-            symbol(spec, plan.instrument),
-            plan.lines.len(),
-            plan.lines.first().map(ToString::to_string).unwrap_or_default(),
-            plan.lines.last().map(ToString::to_string).unwrap_or_default(),
-            plan.price,
-            percent(plan.cell_net)
-        ),
+        Fact::GridPlanned(plan) => plan_text(spec, plan),
         Fact::Note(ix, note) => format!("{} {}", symbol(spec, *ix), note_text(note)),
         Fact::Approved { terms, reason } => format!("approved: {}; why: {reason}", terms_text(spec, terms)),
         Fact::Vetoed { veto, reason } => {
@@ -72,27 +64,10 @@ pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
         Fact::OrderRefused(_, news) => {
             format!("venue reported {news:?}, which does not fit this order; nothing changed")
         }
-        Fact::Fill(fill) => format!(
-            "filled: {} {} {} at {} as {}, fee {}",
-            fill.side,
-            fill.qty,
-            symbol(spec, fill.instrument),
-            fill.price,
-            if fill.maker { "maker" } else { "taker" },
-            fill.fee
-        ),
+        Fact::Fill(fill) => fill_text(spec, fill),
         Fact::Ended(ended) => format!("order over: {}, {} of {} filled", ended.life, ended.filled, ended.terms.qty),
         Fact::Guarded(ix, why) => format!("{} position is being closed: {}", symbol(spec, *ix), exit_text(*why)),
-        Fact::RoundTrip(trip) => format!(
-            "{} round trip closed by {}: {} bought for {}, sold for {}, fees {}, profit {}",
-            symbol(spec, trip.instrument),
-            exit_text(trip.exit),
-            trip.qty,
-            trip.bought,
-            trip.sold,
-            trip.fees,
-            trip.profit()
-        ),
+        Fact::RoundTrip(trip) => trip_text(spec, trip),
         Fact::DayClosed(day) => {
             format!(
                 "day closed: realised {} in {} round trips; {} positive days in a row",
@@ -104,6 +79,43 @@ pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
             format!("{} by {}{why}", control_text(audit.control), audit.by)
         }
     }
+}
+
+fn fill_text(spec: &InstanceSpec, fill: &Fill) -> String {
+    format!(
+        "filled: {} {} {} at {} as {}, fee {}",
+        fill.side,
+        fill.qty,
+        symbol(spec, fill.instrument),
+        fill.price,
+        if fill.maker { "maker" } else { "taker" },
+        fill.fee
+    )
+}
+
+fn trip_text(spec: &InstanceSpec, trip: &RoundTrip) -> String {
+    format!(
+        "{} round trip closed by {}: {} bought for {}, sold for {}, fees {}, profit {}",
+        symbol(spec, trip.instrument),
+        exit_text(trip.exit),
+        trip.qty,
+        trip.bought,
+        trip.sold,
+        trip.fees,
+        trip.profit()
+    )
+}
+
+fn plan_text(spec: &InstanceSpec, plan: &GridPlan) -> String {
+    format!(
+        "{} grid of {} lines from {} to {} laid out at {}; smallest cell nets {} %",
+        symbol(spec, plan.instrument),
+        plan.lines.len(),
+        plan.lines.first().map(ToString::to_string).unwrap_or_default(),
+        plan.lines.last().map(ToString::to_string).unwrap_or_default(),
+        plan.price,
+        percent(plan.cell_net)
+    )
 }
 
 fn symbol(spec: &InstanceSpec, ix: InstrumentIx) -> String {

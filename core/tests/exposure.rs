@@ -238,9 +238,8 @@ impl Venue {
     fn breach(&self) -> Option<String> {
         let mut total = Notional::ZERO;
         for ix in (0..INSTRUMENTS).map(InstrumentIx) {
-            let may_buy = self.orders.values().filter(|o| {
-                !o.over && o.terms.side == Side::Buy && o.terms.instrument == ix
-            });
+            let may_buy =
+                self.orders.values().filter(|o| !o.over && o.terms.side == Side::Buy && o.terms.instrument == ix);
             let more: Qty = may_buy.map(|order| order.terms.qty - order.filled).sum();
             let worst = mark() * (self.truth(ix) + more);
             if worst > money(SYMBOL_CAP) {
@@ -262,8 +261,13 @@ fn check(exposure: &Exposure, venue: &Venue) {
         assert!(line.sell_held <= line.position, "symbol {}: {line:?}", ix.0);
         assert!(!line.buy_held.is_negative() && !line.sell_held.is_negative());
         // The gate's worst case covers the venue's truth, told or not.
-        let bought: Qty = exposure.holds().values().filter(|h| h.side == Side::Buy && h.instrument == ix).map(|h| h.qty).sum();
-        assert!(line.position + bought >= venue.truth(ix), "symbol {}: the venue holds more than is reckoned with", ix.0);
+        let bought: Qty =
+            exposure.holds().values().filter(|h| h.side == Side::Buy && h.instrument == ix).map(|h| h.qty).sum();
+        assert!(
+            line.position + bought >= venue.truth(ix),
+            "symbol {}: the venue holds more than is reckoned with",
+            ix.0
+        );
     }
     assert!(!exposure.free_quote().is_negative(), "free {}", exposure.free_quote());
     assert!(total(exposure) <= money(TOTAL_CAP), "total {}", total(exposure));

@@ -232,11 +232,7 @@ fn the_collar_bounds_both_directions_for_signals_and_the_aggressive_one_for_grid
     cases(TREND, &resting(far));
     cases(GRID, &resting(&[]));
     // A market exit has no worst price; a market entry without one could cost anything.
-    check(
-        "",
-        "5",
-        &[(intent(Sell, market(None), "1", Exit, 1), &[]), (intent(Buy, market(None), "1", Entry, 0), far)],
-    );
+    check("", "5", &[(intent(Sell, market(None), "1", Exit, 1), &[]), (intent(Buy, market(None), "1", Entry, 0), far)]);
 }
 
 #[test]

@@ -101,8 +101,7 @@ impl Bench {
         let (tag, instrument, origin) = (EXIT_TAG, BTC, Origin::Monitor);
         let (order, side, purpose) = (OrderNo(9), Sell, Exit);
         let qty = qty("1");
-        let veto =
-            Veto { order, tag, instrument, side, kind, qty, purpose, origin, code, value, limit, failed: 0 };
+        let veto = Veto { order, tag, instrument, side, kind, qty, purpose, origin, code, value, limit, failed: 0 };
         self.tell(OrdersIn::Veto(veto))
     }
 
@@ -191,7 +190,11 @@ fn a_wanted_cancel_is_an_overlay_and_asked_for_once() {
     assert_eq!(bench.report(Report::Accepted(OrderNo(1))), ["1 is open"], "the acceptance crosses the cancel");
     assert_eq!(bench.orders.desk().open()[&OrderNo(1)].cancel, Some(CancelReason::Replan));
     assert_eq!(bench.report(Report::CancelRejected(OrderNo(1))), [format!("wake {DAY}")]);
-    assert_eq!(bench.cancel(CancelScope::Tagged(BTC, Tag(0))), ["withdraw 1", "wake never"], "so it may be asked again");
+    assert_eq!(
+        bench.cancel(CancelScope::Tagged(BTC, Tag(0))),
+        ["withdraw 1", "wake never"],
+        "so it may be asked again"
+    );
     let out = bench.report(Report::Canceled(OrderNo(1), Qty::ZERO));
     assert_eq!(out, ["1 is canceled", "ended 1 canceled with 0"]);
     assert_eq!(bench.cancel(CancelScope::Order(OrderNo(1))), [""; 0]);

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fact::{Audit, MarketGap};
 use crate::domain::{Candle, ClosedCandle, Fill, InstrumentIx, OrderNo, Price, PublicTrade, Quote, Quotes, Timestamp};
-use crate::orders::{CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Protect, Reason, Report, RoundTrip};
+use crate::orders::{
+    CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Protect, Reason, Report, RoundTrip,
+};
 use crate::risk::{ApprovedOrder, Funds, Veto};
 use crate::spec::{InstanceSpec, OnStop};
 use crate::strategy::Note;

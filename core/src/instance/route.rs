@@ -1,9 +1,9 @@
 //! The whole wiring of an instance, on one screen: who reads what, what is a fact, what leaves.
 
-use super::fact::Fact;
+use super::fact::{Audit, Fact};
 use super::message::{Event, Message, OrdersIn, RiskIn, StrategyIn, StreakIn};
 use super::worklist::{Effect, Router};
-use crate::domain::Quote;
+use crate::domain::{ClosedCandle, Fill, Quote};
 use crate::orders::Origin;
 
 /// Turns one event into messages, facts and effects. Used by the live actors and by the backtest alike.
@@ -16,13 +16,7 @@ pub fn route(event: Event, to: &mut Router<'_>) {
                 to.send(Message::Orders(OrdersIn::Quote(ix)));
             }
         }
-        Event::Closed(closed) => {
-            to.send(Message::Strategy(StrategyIn::Candle(closed)));
-            if closed.timeframe == to.timeframe() {
-                let quote = Quote { at: closed.candle.close_time, last: closed.candle.close };
-                to.send(Message::Streak(StreakIn::Mark(closed.instrument, quote)));
-            }
-        }
+        Event::Closed(candle) => closed(candle, to),
         Event::Gap(gap) => to.record(Fact::Gap(gap)),
         Event::Intent(intent) => to.send(Message::Risk(RiskIn::Review(intent))),
         Event::Note(ix, note) => to.record(Fact::Note(ix, note)),
@@ -49,12 +43,7 @@ pub fn route(event: Event, to: &mut Router<'_>) {
         Event::Withdraw(order) => to.effect(Effect::Withdraw(order)),
         Event::OrderMoved(order, life) => to.record(Fact::OrderMoved(order, life)),
         Event::OrderRefused(order, news) => to.record(Fact::OrderRefused(order, news)),
-        Event::Fill(fill) => {
-            to.record(Fact::Fill(fill));
-            to.send(Message::Risk(RiskIn::Fill(fill)));
-            to.send(Message::Strategy(StrategyIn::Fill(fill)));
-            to.send(Message::Streak(StreakIn::Fill(fill)));
-        }
+        Event::Fill(fill) => filled(fill, to),
         Event::Ended(ended) => {
             to.record(Fact::Ended(ended));
             to.send(Message::Risk(RiskIn::Ended(ended)));
@@ -70,14 +59,35 @@ pub fn route(event: Event, to: &mut Router<'_>) {
         }
         Event::Watch(on) => to.watch(on),
         Event::Wake(at) => to.effect(Effect::Wake(at)),
-        Event::Audited(audit) => {
-            to.record(Fact::Control(audit.clone()));
-            to.send(Message::Risk(RiskIn::Control(audit.control)));
-            to.send(Message::Orders(OrdersIn::Control(audit.control)));
-            to.send(Message::Strategy(StrategyIn::Control(audit.control)));
-        }
+        Event::Audited(audit) => commanded(audit, to),
         Event::DayClosed(day) => to.record(Fact::DayClosed(day)),
     }
+}
+
+/// The strategy sees every timeframe it wants; the account is marked at the instance's own.
+fn closed(closed: ClosedCandle, to: &mut Router<'_>) {
+    to.send(Message::Strategy(StrategyIn::Candle(closed)));
+    if closed.timeframe == to.timeframe() {
+        let quote = Quote { at: closed.candle.close_time, last: closed.candle.close };
+        to.send(Message::Streak(StreakIn::Mark(closed.instrument, quote)));
+    }
+}
+
+/// Held room becomes position before the strategy may ask for more.
+fn filled(fill: Fill, to: &mut Router<'_>) {
+    to.record(Fact::Fill(fill));
+    to.send(Message::Risk(RiskIn::Fill(fill)));
+    to.send(Message::Strategy(StrategyIn::Fill(fill)));
+    to.send(Message::Streak(StreakIn::Fill(fill)));
+}
+
+/// An operator's command reaches the gate first.
+fn commanded(audit: Box<Audit>, to: &mut Router<'_>) {
+    let control = audit.control;
+    to.record(Fact::Control(audit));
+    to.send(Message::Risk(RiskIn::Control(control)));
+    to.send(Message::Orders(OrdersIn::Control(control)));
+    to.send(Message::Strategy(StrategyIn::Control(control)));
 }
 
 /// A refusal goes to whoever asked.

@@ -66,7 +66,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::exposure::{Exposure, Funds, Hold};
-use super::limits::{self, Applies, RULES, Review, Veto};
+use super::limits::{RULES, Review, Veto};
+use super::table::{Applies, applies};
 use crate::domain::{InstrumentIx, Notional, OrderKind, OrderNo, Price, Qty, Quotes, Side, Timestamp};
 use crate::orders::{Intent, Protect, Terms};
 use crate::spec::InstanceSpec;
@@ -160,7 +161,7 @@ impl RiskGate {
         let mut first: Option<Veto> = None;
         let review = Review { at, quotes, spec, intent, gate: self };
         for (bit, rule) in RULES.iter().enumerate() {
-            if matches!(limits::applies(rule.code, spec.strategy.kind()), Applies::No(_)) {
+            if matches!(applies(rule.code, spec.strategy.kind()), Applies::No(_)) {
                 continue;
             }
             if let Some(breach) = (rule.check)(&review) {

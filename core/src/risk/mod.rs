@@ -4,8 +4,10 @@ mod exposure;
 mod gate;
 mod limits;
 mod stage;
+mod table;
 
 pub use exposure::{Exposure, Funds, Hold};
 pub use gate::{ApprovedOrder, RiskGate};
-pub use limits::{Applies, RULES, Rule, RuleRow, Veto, VetoCode, rule_table};
+pub use limits::{RULES, Rule, Veto, VetoCode};
 pub use stage::Risk;
+pub use table::{Applies, RuleRow, rule_table};

@@ -84,7 +84,12 @@ pub fn spec(strategy: &str, venue: &str, risk: &str) -> InstanceSpec {
     let venue = or(venue, &[("latency_ms", "0"), ("spread_pct", "0")]);
     let risk = or(
         risk,
-        &[("max_total_exposure", "1"), ("max_capital_per_symbol", "1"), ("min_order_value", "5"), ("price_collar_pct", "50")],
+        &[
+            ("max_total_exposure", "1"),
+            ("max_capital_per_symbol", "1"),
+            ("min_order_value", "5"),
+            ("price_collar_pct", "50"),
+        ],
     );
     InstanceSpec {
         id: "bot".parse().unwrap(),
