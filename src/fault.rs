@@ -132,13 +132,6 @@ impl From<ConfigErrors> for Fault {
     }
 }
 
-/// The known name that is nearest to a mistyped one.
-pub fn did_you_mean<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(typed, name), name));
-    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 > 0.75).then_some(best.1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,11 +170,5 @@ mod tests {
         let fault = Fault::new(Exit::Unknown, "unknown_instance", "no bot 'x'").hint("list them");
         let json: serde_json::Value = serde_json::from_str(&fault.json()).unwrap();
         assert_eq!((&json["error"]["code"], &json["error"]["hint"]), (&"unknown_instance".into(), &"list them".into()));
-    }
-
-    #[test]
-    fn near_names_are_suggested() {
-        assert_eq!(did_you_mean("gird-btc", ["grid-eth", "grid-btc", "trend"]), Some("grid-btc"));
-        assert_eq!(did_you_mean("zzz", ["grid-btc"]), None);
     }
 }

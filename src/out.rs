@@ -1,7 +1,7 @@
 //! Where words go: data to standard output in the wanted format, everything else to standard error.
 //!
-//! Promises: no colour where none is wanted (a pipe, `NO_COLOR`, `--color never`); a closed pipe is reported as such and
-//! never a panic.
+//! Promises: no colour where none is wanted (a pipe, `NO_COLOR`, `--color never`); a closed pipe is reported as such
+//! and never a panic.
 
 use std::io::{self, Write};
 
@@ -100,11 +100,9 @@ impl Out {
         }
     }
 
-    /// A remark with `-v` only.
-    pub fn detail(&self, text: &str) {
-        if self.verbose {
-            say(text);
-        }
+    /// True with `-v`.
+    pub const fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// A failure.

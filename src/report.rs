@@ -53,8 +53,18 @@ impl ReportRow {
 impl Row for ReportRow {
     fn heads(wide: bool) -> Vec<&'static str> {
         let mut heads = vec![
-            "NAME", ">ORDERS", ">FILLS", ">TRIPS", ">WIN RATE", ">FEES", ">REALISED", ">UNREALISED", ">GRID PROFIT",
-            ">DRAWDOWN", ">EQUITY", "DIGEST",
+            "NAME",
+            ">ORDERS",
+            ">FILLS",
+            ">TRIPS",
+            ">WIN RATE",
+            ">FEES",
+            ">REALISED",
+            ">UNREALISED",
+            ">GRID PROFIT",
+            ">DRAWDOWN",
+            ">EQUITY",
+            "DIGEST",
         ];
         if wide {
             heads.extend(["STRATEGY", "MARKET", ">CANDLES", ">MISSING", ">VETOED", ">OPEN", ">TURNOVER", "BALANCES"]);

@@ -18,10 +18,21 @@ fn cells<const N: usize, const M: usize>(narrow: [String; N], more: [String; M],
 impl Row for InstanceStatus {
     fn heads(wide: bool) -> Vec<&'static str> {
         let narrow = [
-            "NAME", "STATE", "MODE", "MARKET", ">DAY P&L", ">TOTAL", ">DRAWDOWN", ">ORDERS", ">FILLS", ">RESTARTS", ">AGE",
+            "NAME",
+            "STATE",
+            "MODE",
+            "MARKET",
+            ">DAY P&L",
+            ">TOTAL",
+            ">DRAWDOWN",
+            ">ORDERS",
+            ">FILLS",
+            ">RESTARTS",
+            ">AGE",
         ];
         let more = [
-            "STRATEGY", ">EQUITY", "ASSET", ">SENT", ">TRIPS", ">VETOED", ">CANDLES", ">DONE", "CLOCK", "ACCOUNT", "NOTE",
+            "STRATEGY", ">EQUITY", "ASSET", ">SENT", ">TRIPS", ">VETOED", ">CANDLES", ">DONE", "CLOCK", "ACCOUNT",
+            "NOTE",
         ];
         heads(&narrow, &more, wide)
     }

@@ -4,13 +4,13 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use rust_decimal::Decimal;
 
-/// Heads with `>` in front stand to the right.
-pub fn render(heads: &[&str], rows: &[Vec<String>]) -> String {
+/// The lines of a table, plain; the first is the head. Heads with `>` in front stand to the right.
+pub fn lines(heads: &[&str], rows: &[Vec<String>]) -> Vec<String> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(heads.iter().map(|head| head.trim_start_matches('>')));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| cell.replace('\n', "; ")));
     }
     for (head, column) in heads.iter().zip(table.column_iter_mut()) {
         column.set_padding((0, 2));
@@ -18,15 +18,17 @@ pub fn render(heads: &[&str], rows: &[Vec<String>]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let lines = table.lines().enumerate().map(|(at, line)| {
-        let line = line.trim_end();
-        if at == 0 { line.to_owned() } else { painted(line) }
-    });
-    lines.map(|line| line + "\n").collect()
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// A table, its states in colour.
+pub fn render(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let lines = lines(heads, rows).into_iter().enumerate();
+    lines.map(|(at, line)| if at == 0 { line + "\n" } else { painted(&line) + "\n" }).collect()
 }
 
 /// The line with its first state word in colour; the words themselves stay.
-fn painted(line: &str) -> String {
+pub fn painted(line: &str) -> String {
     let first = line.find("  ").unwrap_or(line.len());
     for (word, color) in WORDS {
         let found = line[first..].find(word).map(|at| at + first);
@@ -82,6 +84,11 @@ pub fn maybe(amount: Option<Decimal>) -> String {
     amount.map_or_else(|| "-".to_owned(), plain)
 }
 
+/// `1 bot`, `2 bots`.
+pub fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// A duration in its largest unit: `41s`, `6d`.
 pub fn age(ms: u64) -> String {
     match ms / 1000 {
@@ -102,7 +109,8 @@ mod tests {
 
     #[test]
     fn columns_line_up_without_trailing_spaces() {
-        let rows = [vec!["a".to_owned(), "1".to_owned(), "x".to_owned()], vec!["long".into(), "22".into(), String::new()]];
+        let rows =
+            [vec!["a".to_owned(), "1".to_owned(), "x".to_owned()], vec!["long".into(), "22".into(), String::new()]];
         assert_eq!(render(&["NAME", ">N", "TEXT"], &rows), "NAME   N  TEXT\na      1  x\nlong  22\n");
     }
 

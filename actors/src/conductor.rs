@@ -23,6 +23,8 @@ use crate::pace::Pace;
 use crate::stage::{Gather, Parts, Peers, Shutdown, StageActor, Take};
 use crate::supervisor::messages::Switches;
 
+/// Batches in the recorder's queue at which an instance waits for the disk instead of adding more.
+const QUEUE_MAX: usize = 10_000;
 /// Candles that a stop may take to get its cancels and exits through.
 const STOP_CANDLES: u64 = 8;
 
@@ -177,7 +179,7 @@ impl Conductor {
         }
     }
 
-    /// Hands new facts to the recorder; waits for it when an order is about to leave.
+    /// Hands new facts to the recorder; waits for it when an order is about to leave, or when it falls behind.
     fn record(&mut self, ctx: &mut Context<Self>) {
         let Some(list) = self.home.as_mut() else { return };
         if !list.has_facts() {
@@ -187,7 +189,8 @@ impl Conductor {
         let first_seq = self.score.seq_base + records.first().map_or(0, |record| record.seq);
         facts::log(&self.score.spec, self.score.life, &records);
         let records = records.iter().map(facts::encode).collect();
-        let done = list.has_order().then(|| {
+        let wait = list.has_order() || self.score.recorder.depth() > QUEUE_MAX;
+        let done = wait.then(|| {
             let home = ctx.address();
             Box::new(move |answer: Result<u64, _>| {
                 home.do_send(Durable(answer.map_err(|error: supervisor_state::RecordError| error.to_string())));

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
+use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use supervisor_config::{Account, Env, InstanceConfig, instance_from_text};
 use supervisor_core::instance::InstanceState;
@@ -34,6 +35,8 @@ use kill::{read_kill, write_kill};
 
 /// Longest wait for an instance to look up.
 const LOOK_MS: u64 = 2_000;
+/// Instances that are prepared at the same time.
+const STARTS_AT_ONCE: usize = 16;
 /// Longest wait for a stop.
 const STOP_MS: u64 = 30_000;
 
@@ -160,16 +163,18 @@ impl Fleet {
     /// # Errors
     /// [`FleetError::Internal`] when the supervisor is gone.
     pub async fn autostart(&self, only: &[String]) -> Result<usize, FleetError> {
-        let mut started = 0;
+        let mut wanted = Vec::new();
         for card in self.cards(None).await? {
             let id = card.spec.id.to_string();
-            let wanted = if only.is_empty() { card.config.autostart } else { only.contains(&id) };
             let stopped = self.store.get_latch(&stopped_latch(&id)).map_err(FleetError::internal)?.is_some();
-            if wanted && !(stopped && only.is_empty()) && self.begin(&id, None, true).await.is_ok() {
-                started += 1;
+            let by_config = only.is_empty() && card.config.autostart && !stopped;
+            if by_config || only.contains(&id) {
+                wanted.push(id);
             }
         }
-        Ok(started)
+        let starts = wanted.iter().map(|id| self.begin(id, None, true));
+        let started = stream::iter(starts).buffer_unordered(STARTS_AT_ONCE);
+        Ok(started.filter(|report| std::future::ready(report.is_ok())).count().await)
     }
 
     /// All instances.

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;
+use std::sync::Once;
 
 use actix::{Message, Recipient};
 use supervisor_core::domain::InstanceId;
@@ -57,16 +58,19 @@ impl Drop for DropGuard {
 
 /// Remembers each panic's message for its guard, in front of the hook that was there.
 pub fn install_panic_hook() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let text = describe(info);
-        let _ = LAST_PANIC.try_with(|last| {
-            if let Ok(mut last) = last.try_borrow_mut() {
-                *last = Some(text);
-            }
-        });
-        before(info);
-    }));
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let text = describe(info);
+            let _ = LAST_PANIC.try_with(|last| {
+                if let Ok(mut last) = last.try_borrow_mut() {
+                    *last = Some(text);
+                }
+            });
+            before(info);
+        }));
+    });
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {

@@ -44,9 +44,8 @@ impl RequestId {
     /// The next one of this process: the start of the process, then a counter.
     #[must_use]
     pub fn next() -> Self {
-        static START: LazyLock<u64> = LazyLock::new(|| {
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-        });
+        static START: LazyLock<u64> =
+            LazyLock::new(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()));
         static COUNT: AtomicU64 = AtomicU64::new(1);
         Self(format!("{:x}-{:x}", *START, COUNT.fetch_add(1, Ordering::Relaxed)))
     }

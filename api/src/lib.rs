@@ -2,12 +2,14 @@
 //!
 //! Owns the socket file, who may come in, the routes, the one error body and the memory of answered requests.
 //! Promises: whatever changes something carries an `Idempotency-Key` and happens once; every answer is JSON of one
-//! shape ([`wire::Document`]) or a [`problem::Problem`]; no path and no stack of ours leaves in an error. Never: decides
-//! about trading, keeps state of the fleet, or knows in its routes by which transport a request came.
+//! shape ([`wire::Document`]) or a [`problem::Problem`]; no path and no stack of ours leaves in an error. Never:
+//! decides about trading, keeps state of the fleet, or knows in its routes by which transport a request came.
 //!
 //! Reading order: [`wire`] (bodies), [`problem`], [`caller`] (who asks), [`guard`] (around every request), [`once`]
 //! (idempotency), [`routes`], [`door`] (the Unix socket).
 
+// A refusal is an answer: built once per request, never in a loop.
+#![allow(clippy::result_large_err)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod body;

@@ -108,8 +108,9 @@ impl From<FleetError> for Problem {
     fn from(error: FleetError) -> Self {
         let text = error.to_string();
         match error {
-            FleetError::UnknownInstance { .. } => Self::new(StatusCode::NOT_FOUND, "unknown_instance", text)
-                .hint("list them: supervisor status -o name"),
+            FleetError::UnknownInstance { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_instance", text).hint("list them: supervisor status -o name")
+            }
             FleetError::UnknownOrder { .. } => Self::new(StatusCode::NOT_FOUND, "unknown_order", text)
                 .hint("list them: supervisor orders --history -o name"),
             FleetError::Conflict { code, .. } => Self::new(StatusCode::CONFLICT, code, text),

@@ -16,9 +16,7 @@ use crate::body::{FILE_BODY_MAX, json, query};
 use crate::caller::Ask;
 use crate::once::{Answers, once};
 use crate::problem::{Problem, Wrong};
-use crate::wire::{
-    AddBody, CONFIRM_RESUME, ClearBody, Document, Health, LIMIT_MAX, ReasonBody, StartBody, StopBody,
-};
+use crate::wire::{AddBody, CONFIRM_RESUME, ClearBody, Document, Health, LIMIT_MAX, ReasonBody, StartBody, StopBody};
 
 const LIMIT_DEFAULT: usize = 100;
 

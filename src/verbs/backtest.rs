@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use supervisor_actors::feeds;
 use supervisor_config::{FeedConfig, InstanceConfig, load_instance};
+use supervisor_core::params::nearest;
 use supervisor_core::sim::Backtest;
 
 use super::read::document;
 use crate::cli::{BacktestArgs, Globals};
-use crate::fault::{Exit, Fault, did_you_mean};
+use crate::fault::{Exit, Fault};
 use crate::out::Out;
 use crate::places;
 use crate::report;
@@ -54,7 +55,7 @@ fn configured(globals: &Globals, args: &BacktestArgs) -> Result<InstanceConfig, 
 
 /// No bot of the configuration has that name.
 pub fn unknown(name: &str, known: &[String]) -> Fault {
-    let near = did_you_mean(name, known.iter().map(String::as_str));
+    let near = nearest(name, &known.iter().map(String::as_str).collect::<Vec<_>>());
     let near = near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
     let text = format!("no bot named '{name}' in the configuration{near}");
     Fault::new(Exit::Unknown, "unknown_instance", text).hint(format!("it has: {}", known.join(", ")))

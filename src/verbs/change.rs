@@ -100,9 +100,8 @@ fn plain(globals: &Globals, out: &Out, act: Act, args: &ManyArgs) -> Result<Exit
 
 fn add(globals: &Globals, out: &Out, args: &StartArgs, file: &Path) -> Result<Exit, Fault> {
     let path = absolute(file)?;
-    let toml = std::fs::read_to_string(&path).map_err(|error| {
-        Fault::new(Exit::Check, "unreadable_file", format!("{}: {error}", path.display()))
-    })?;
+    let toml = std::fs::read_to_string(&path)
+        .map_err(|error| Fault::new(Exit::Check, "unreadable_file", format!("{}: {error}", path.display())))?;
     if args.change.dry_run {
         return super::offline::validate(globals, out, Some(&path), &args.set);
     }
@@ -131,7 +130,8 @@ fn each(
     let client = Client::new(globals)?;
     talk(async {
         let known = known(&client, flags).await?;
-        let mut names: Vec<String> = if flags.all { known.iter().map(|row| row.id.clone()).collect() } else { names.to_vec() };
+        let mut names: Vec<String> =
+            if flags.all { known.iter().map(|row| row.id.clone()).collect() } else { names.to_vec() };
         names.dedup();
         let (mut done, mut faults) = (Vec::new(), Vec::new());
         for name in &names {
@@ -185,7 +185,7 @@ async fn one(
 async fn would(client: &Client, act: Act, name: &str) -> Result<Value, Fault> {
     let detail = client.get(&["instances", name], &[]).await?;
     let state = items(&detail).first().and_then(|item| item["status"]["state"].as_str()).unwrap_or("?").to_owned();
-    let text = format!("would {} it; it is {state}", act.word());
+    let text = format!("'{name}' is {state}; would {} it", act.word());
     let row = serde_json::json!({ "id": name, "state": state, "changed": false, "text": text });
     Ok(document("change", vec![row]))
 }
@@ -218,7 +218,7 @@ fn print(out: &Out, answer: &Value) -> Result<(), Fault> {
         return out.document::<ChangeReport>(answer);
     }
     let reports: Vec<ChangeReport> = rows(answer)?;
-    out.lines(reports.iter().map(|report| format!("{}: {}", report.id, report.text)))
+    out.lines(reports.into_iter().map(|report| report.text))
 }
 
 /// All failures are told; the exit code is theirs when they agree and nothing was done.
@@ -228,7 +228,13 @@ fn verdict(out: &Out, done: usize, mut faults: Vec<Fault>) -> Result<Exit, Fault
         out.fault(fault);
     }
     let agree = faults.iter().all(|fault| fault.exit == last.exit);
-    let exit = if done > 0 { Exit::Partly } else if agree { last.exit } else { Exit::Failed };
+    let exit = if done > 0 {
+        Exit::Partly
+    } else if agree {
+        last.exit
+    } else {
+        Exit::Failed
+    };
     Err(Fault { exit, ..last })
 }
 

@@ -17,6 +17,7 @@ use crate::logging;
 use crate::out::{Format, Out, items, rows};
 use crate::places;
 use crate::rows::line;
+use crate::table;
 
 const POLL: Duration = Duration::from_millis(300);
 const RETRY: Duration = Duration::from_secs(1);
@@ -108,7 +109,7 @@ pub fn export(globals: &Globals, out: &Out, target: &Path) -> Result<Exit, Fault
         bytes += text.len();
     }
     sink.flush().map_err(|error| Fault::io(&name, &error))?;
-    out.note(&format!("{} files, {bytes} bytes", files.len()));
+    out.note(&format!("{}, {bytes} bytes", table::count(files.len(), "file")));
     Ok(Exit::Done)
 }
 

@@ -10,7 +10,7 @@ use super::read::document;
 use crate::cli::{ConfigVerb, Globals};
 use crate::fault::{Exit, Fault};
 use crate::out::{Out, Row};
-use crate::places;
+use crate::{places, table};
 
 /// `config ...`.
 pub fn config(globals: &Globals, out: &Out, verb: &ConfigVerb) -> Result<Exit, Fault> {
@@ -21,18 +21,13 @@ pub fn config(globals: &Globals, out: &Out, verb: &ConfigVerb) -> Result<Exit, F
 }
 
 /// Checks the configuration, or one instance file on its accounts.
-pub fn validate(
-    globals: &Globals,
-    out: &Out,
-    file: Option<&Path>,
-    set: &[(String, String)],
-) -> Result<Exit, Fault> {
+pub fn validate(globals: &Globals, out: &Out, file: Option<&Path>, set: &[(String, String)]) -> Result<Exit, Fault> {
     let found = match file {
         None => places::config(globals).map(|config| config.instances),
         Some(file) => one(globals, file, set).map(|instance| vec![instance]),
     }?;
     out.document::<BotRow>(&document("instance_config", found.iter().map(bot).collect()))?;
-    out.note(&format!("valid: {} bots", found.len()));
+    out.note(&format!("valid: {}", table::count(found.len(), "bot")));
     Ok(Exit::Done)
 }
 

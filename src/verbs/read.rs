@@ -4,10 +4,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use supervisor_actors::view::{AlertRow, FactRow, OrderRow, PositionRow, RiskRow, TradeRow};
 use supervisor_core::instance::DIGEST_COVERS;
+use supervisor_core::params::nearest;
 
 use crate::cli::{DigestArgs, ExplainArgs, Globals, LimitArg, NameArg, OneArg, OrdersArgs, TradesArgs};
 use crate::client::{Client, talk};
-use crate::fault::{Exit, Fault, did_you_mean};
+use crate::fault::{Exit, Fault};
 use crate::out::{Format, Out, Row, items};
 use crate::report;
 use crate::rows::line;
@@ -136,7 +137,7 @@ pub fn digest(globals: &Globals, out: &Out, args: &DigestArgs) -> Result<Exit, F
         items(&report).iter().filter_map(|item| Some((item.get("id")?.as_str()?, item.get("digest")?))).collect();
     let wanted = |id: &str| args.name.as_deref().is_none_or(|name| name == id);
     if let Some(name) = args.name.as_deref().filter(|name| !found.iter().any(|(id, _)| id == name)) {
-        let near = did_you_mean(name, found.iter().map(|(id, _)| *id));
+        let near = nearest(name, &found.iter().map(|(id, _)| *id).collect::<Vec<_>>());
         let near = near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
         let text = format!("no bot named '{name}'{near}");
         return Err(Fault::new(Exit::Unknown, "unknown_instance", text).hint("list them: supervisor status -o name"));

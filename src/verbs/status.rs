@@ -54,10 +54,9 @@ fn of_one(detail: Value) -> Value {
 
 /// The line under the table: how many of what, and what wants a look.
 fn summary(out: &Out, document: &Value, found: &[InstanceStatus]) {
-    if let Some(kill) = document.get("kill").and_then(|kill| serde_json::from_value::<KillStatus>(kill.clone()).ok()) {
-        if kill.on {
-            out.note(&format!("KILL SWITCH ON since {}: {}", kill.at, kill.reason));
-        }
+    let kill = document.get("kill").and_then(|kill| serde_json::from_value::<KillStatus>(kill.clone()).ok());
+    if let Some(KillStatus { on: true, at, reason, .. }) = kill {
+        out.note(&format!("KILL SWITCH ON since {at}: {reason}"));
     }
     let paper = found.iter().filter(|row| row.mode == "paper").count();
     let mut text = format!("{} live, {paper} paper", found.len() - paper);

@@ -6,8 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Directories that hold our Rust code.
-const ROOMS: [&str; 10] =
-    ["src", "core", "actors", "venues", "state", "config", "api", "tests", "benches", "examples"];
+const ROOMS: [&str; 10] = ["src", "core", "actors", "venues", "state", "config", "api", "tests", "benches", "examples"];
 
 /// One file of ours.
 pub struct Source {
@@ -33,7 +32,8 @@ pub fn read(path: &str) -> String {
 
 /// Every Rust file of ours, by path.
 pub fn sources() -> Vec<Source> {
-    let mut found: Vec<Source> = ROOMS.iter().flat_map(|room| files(room)).filter_map(|path| Source::open(&path)).collect();
+    let mut found: Vec<Source> =
+        ROOMS.iter().flat_map(|room| files(room)).filter_map(|path| Source::open(&path)).collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     assert!(found.len() > 50, "the scan found {} files only", found.len());
     found
@@ -74,11 +74,6 @@ impl Source {
         let code = blank(&text);
         let tests = test_lines(&code, is_test_file(path));
         Self { path: path.to_owned(), text, code, tests }
-    }
-
-    /// True for a file of tests or benches.
-    pub fn is_test(&self) -> bool {
-        is_test_file(&self.path)
     }
 
     /// Number and code of every line outside tests; numbers from 1.
@@ -211,11 +206,7 @@ fn hidden(rest: &str, before: Option<char>) -> Option<usize> {
     }
     if rest.starts_with('\'') {
         let mut chars = rest.chars().skip(1);
-        let is_char = match (chars.next(), chars.next()) {
-            (Some('\\'), _) => true,
-            (Some(_), Some('\'')) => true,
-            _ => false,
-        };
+        let is_char = matches!((chars.next(), chars.next()), (Some('\\'), _) | (Some(_), Some('\'')));
         return is_char.then(|| quoted(rest, '\''));
     }
     let starts_word = !before.is_some_and(|c| c.is_alphanumeric() || c == '_');

@@ -2,28 +2,26 @@
 //!
 //! Promises: the same cases in every run; nothing is loaded or parsed while a clock ticks.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each bench uses its own part")]
+#![allow(clippy::expect_used, reason = "a bench may stop at what cannot be")]
+#![allow(clippy::disallowed_types, reason = "a bench measures time")]
 
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 use supervisor_core::domain::{
     Candle, Instrument, InstrumentIx, Notional, Price, Qty, Timeframe, Timestamp, split_symbol,
 };
 use supervisor_core::params::{Reader, Table, Value};
-use supervisor_core::sim::{
-    Backtest, Recording, ReplayFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles,
-};
+use supervisor_core::sim::{Backtest, Recording, ReplayFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles};
 use supervisor_core::spec::{Capital, InstanceSpec, Mode, OnStop, RiskLimits, VenueModel};
 use supervisor_core::strategy::StrategyParams;
 
 /// Candles of a year of minutes.
 pub const YEAR: usize = 525_600;
-
-/// Price lines of the grid case.
-const LEVELS: &str = "20";
 
 /// Candles behind a shared pointer, so that a new feed costs nothing.
 pub type Candles = Arc<Vec<Candle>>;
@@ -41,6 +39,22 @@ pub fn year() -> Candles {
         };
         Arc::new(synthetic_candles(&spec, YEAR).expect("a valid market"))
     }))
+}
+
+/// The shortest of `runs` runs of `work`; `prepare` is not counted.
+pub fn best<T, R>(runs: usize, prepare: impl Fn() -> T, work: impl Fn(&mut T) -> R) -> Duration {
+    let run = |_| {
+        let mut input = prepare();
+        let start = Instant::now();
+        std::hint::black_box(work(&mut input));
+        start.elapsed()
+    };
+    (0..runs).map(run).min().unwrap_or_default()
+}
+
+/// True under `cargo bench`; false when a test run only looks whether the benches still work.
+pub fn is_measuring() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
 }
 
 /// 50,000 recorded minutes of BTCUSDT; `None` where the recordings are absent.
@@ -72,24 +86,34 @@ pub fn trend() -> Arc<InstanceSpec> {
     spec(&[("kind", "trend_following")])
 }
 
-/// Trend following on averages so fast that it trades all the time.
+/// Trend following on averages so fast that it trades all the time; without fees, so that its capital lasts.
 pub fn busy_trend() -> Arc<InstanceSpec> {
-    spec(&[("kind", "trend_following"), ("fast", "5"), ("slow", "10"), ("adx_min", "0")])
+    free(spec(&[("kind", "trend_following"), ("fast", "5"), ("slow", "10"), ("adx_min", "0")]))
+}
+
+/// The same averages, none of whose crosses is ever strong enough.
+pub fn idle_trend() -> Arc<InstanceSpec> {
+    free(spec(&[("kind", "trend_following"), ("fast", "5"), ("slow", "10"), ("adx_min", "100")]))
+}
+
+fn free(spec: Arc<InstanceSpec>) -> Arc<InstanceSpec> {
+    let mut spec = Arc::unwrap_or_clone(spec);
+    (spec.venue_model.maker_fee, spec.venue_model.taker_fee) = (Decimal::ZERO, Decimal::ZERO);
+    Arc::new(spec)
 }
 
 /// A geometric grid of 20 lines over the whole range of the candles.
 pub fn grid(candles: &[Candle]) -> Arc<InstanceSpec> {
     let lower = candles.iter().map(|candle| candle.low).min().unwrap_or_default().to_string();
     let upper = candles.iter().map(|candle| candle.high).max().unwrap_or_default().to_string();
-    let keys = [("kind", "grid"), ("spacing", "geometric"), ("levels", LEVELS), ("order_value", "200")];
-    spec(&[&keys[..], &[("lower", &lower), ("upper", &upper)]].concat())
+    let lines = [("kind", "grid"), ("spacing", "geometric"), ("levels", "20"), ("order_value", "200")];
+    spec(&[&lines[..], &[("lower", &lower), ("upper", &upper)]].concat())
 }
 
 fn spec(strategy: &[(&str, &str)]) -> Arc<InstanceSpec> {
-    let value = |text: &&str| Value::Text((*text).to_owned());
-    let table: Table = strategy.iter().map(|(key, text)| ((*key).to_owned(), value(text))).collect();
-    let mut problems = Vec::new();
-    let empty = Table::new();
+    let table: Table =
+        strategy.iter().map(|(key, text)| ((*key).to_owned(), Value::Text((*text).to_owned()))).collect();
+    let (empty, mut problems) = (Table::new(), Vec::new());
     let strategy = StrategyParams::read(&mut Reader::new(&table, &mut problems));
     let venue_model = VenueModel::read(&mut Reader::new(&empty, &mut problems));
     let risk = RiskLimits::read(&mut Reader::new(&empty, &mut problems), 150_000);

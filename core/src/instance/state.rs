@@ -150,10 +150,20 @@ impl InstanceState {
             unrealised: unrealised.normalized(),
             grid_profit: (spec.strategy.trips() == crate::strategy::TripKind::Pairs)
                 .then(|| metrics.pair_profit.normalized()),
-            equity: metrics.equity.normalized(),
+            equity: self.equity(spec).normalized(),
             max_drawdown: metrics.drawdown_share().map(|share| share.normalize()),
             balances: self.balances(spec),
         })
+    }
+
+    /// Cash plus holdings at the last prices.
+    fn equity(&self, spec: &InstanceSpec) -> Notional {
+        let venue = &self.scheduler.venue;
+        let worth = |at: usize| {
+            let mark = self.mark.quotes.get(ix(at)).map_or(Price::ZERO, |quote| quote.last);
+            mark * venue.base(ix(at))
+        };
+        (0..spec.instruments.len()).map(worth).sum::<Notional>() + venue.cash()
     }
 
     fn balances(&self, spec: &InstanceSpec) -> BTreeMap<Asset, Decimal> {
@@ -215,7 +225,7 @@ pub struct Report {
     pub unrealised: Decimal,
     /// Profit of completed cells; `None` for other strategies.
     pub grid_profit: Option<Decimal>,
-    /// Cash plus holdings at the last mark.
+    /// Cash plus holdings at the last prices.
     pub equity: Decimal,
     /// Largest fall of equity from its running peak, as a share of the peak, over candle closes.
     pub max_drawdown: Option<Decimal>,

@@ -53,6 +53,8 @@ pub struct Funds {
     pub total_left: Notional,
     /// The capital that shares are taken of, quote units.
     pub capital: Notional,
+    /// The price that the position was valued at; zero before the first one.
+    pub mark: Price,
 }
 
 /// Positions, cash and holds of one instance.

@@ -219,6 +219,7 @@ impl RiskGate {
             symbol_left: capital * spec.risk.max_capital_per_symbol - self.exposure.symbol(ix, mark),
             total_left: capital * spec.risk.max_total_exposure - self.exposure.total(quotes),
             capital,
+            mark,
         }
     }
 

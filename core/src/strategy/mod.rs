@@ -51,10 +51,26 @@ impl<'a> View<'a> {
         Self { cx, funds }
     }
 
-    /// Room and position of one instrument.
+    /// Room and position of one instrument: as the gate last reported it, at the prices of this moment.
     #[must_use]
     pub fn funds(&self, ix: InstrumentIx) -> Funds {
-        self.funds.get(ix.at()).copied().unwrap_or_default()
+        let mut funds = self.funds.get(ix.at()).copied().unwrap_or_default();
+        let risk = &self.cx.spec.risk;
+        for (other, told) in (0..).map(InstrumentIx).zip(self.funds) {
+            let Some(quote) = self.quote(other).filter(|quote| quote.last != told.mark) else { continue };
+            let growth = (quote.last - told.mark) * told.position;
+            funds.total_left -= growth;
+            if other == ix {
+                funds.symbol_left -= growth;
+            }
+            if told.mark.is_zero() {
+                // Base from the start had no price yet: it is part of the capital.
+                funds.capital += growth;
+                funds.total_left += growth * risk.max_total_exposure;
+                funds.symbol_left += growth * risk.max_capital_per_symbol;
+            }
+        }
+        funds
     }
 
     /// The pair.

@@ -10,12 +10,14 @@ use supervisor_core::domain::{
     Candle, Instrument, InstrumentIx, Notional, OrderKind, Price, Purpose, Qty, Quote, Quotes, Side, Tag, Timeframe,
     Timestamp, split_symbol,
 };
-use supervisor_core::instance::{Audit, Control, Event, Fact, FactRecord, InstanceState};
+use supervisor_core::instance::{Audit, Control, Event, Fact, FactRecord, InstanceState, Stages};
 use supervisor_core::orders::{CancelScope, Intent, Origin, Reason};
 use supervisor_core::params::{Reader, Table, Value};
-use supervisor_core::sim::{Backtest, Recording, ReplayFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles};
+use supervisor_core::sim::{
+    Backtest, PaperVenue, Recording, ReplayFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles,
+};
 use supervisor_core::spec::{Capital, InstanceSpec, Mode, OnStop, RiskLimits, VenueModel};
-use supervisor_core::strategy::StrategyParams;
+use supervisor_core::strategy::{Note, StrategyParams};
 
 pub const MINUTE: i64 = 60_000;
 pub const BTC: InstrumentIx = InstrumentIx(0);
@@ -262,32 +264,47 @@ pub fn lines(facts: &[FactRecord], wanted: &[&str]) -> Vec<String> {
     facts.iter().filter(|r| wanted.contains(&r.fact.word())).map(|r| fact_line(&r.fact)).collect()
 }
 
-/// What must agree at any moment at which nothing is in flight; what must hold always.
+pub const ORDERS: [&str; 1] = ["order.approved"];
+
+pub fn notes(facts: &[FactRecord]) -> Vec<Note> {
+    facts.iter().filter_map(|r| if let Fact::Note(_, note) = r.fact { Some(note) } else { None }).collect()
+}
+
+/// A run that has taken so many candles.
+pub fn running(spec: &InstanceSpec, candles: &[Candle], minutes: i64) -> Backtest {
+    let mut backtest = backtest(spec, candles);
+    advance_to(&mut backtest, minutes * MINUTE - 1);
+    backtest
+}
+
+/// What must hold whenever the worklist is empty: no balance is overdrawn, and gate, desk and venue count the same.
 pub fn check_state(spec: &InstanceSpec, state: &InstanceState, about: &str) {
-    let exposure = state.stages.risk.gate().exposure();
-    let venue = &state.scheduler.venue;
+    check(spec, &state.stages, &state.scheduler.venue, about);
+}
+
+/// The same, for a look into a run.
+pub fn check(spec: &InstanceSpec, stages: &Stages, venue: &PaperVenue, about: &str) {
+    let exposure = stages.risk.gate().exposure();
     assert!(!exposure.free_quote().is_negative(), "{about}: free quote {}", exposure.free_quote());
     assert!(!venue.cash().is_negative(), "{about}: venue cash {}", venue.cash());
     assert_eq!(exposure.cash(), venue.cash(), "{about}: cash of gate and venue");
-    for (ix, position) in state.stages.orders.positions().iter().enumerate() {
+    for (ix, position) in stages.orders.positions().iter().enumerate() {
         let ix = InstrumentIx(ix as u16);
         let line = exposure.line(ix);
         assert!(!exposure.free_base(ix).is_negative(), "{about}: sells held {} of {}", line.sell_held, line.position);
+        assert!(!line.buy_held.is_negative() && !line.sell_held.is_negative(), "{about}: {line:?}");
         assert_eq!(line.position, position.qty(), "{about}: position of gate and desk");
         assert_eq!(line.position, venue.base(ix), "{about}: position of gate and venue");
     }
-    let mut live: Vec<_> = venue.live();
-    live.sort();
+    let desk = stages.orders.desk();
+    assert!(desk.open().values().all(|order| order.filled < order.terms.qty), "{about}: an open order that is full");
+    let open: Vec<_> = desk.open().keys().copied().collect();
+    let held: Vec<_> = exposure.holds().keys().copied().collect();
+    assert_eq!(open, held, "{about}: open orders and holds");
     if venue.next_arrival().is_none() {
-        let open: Vec<_> = state.stages.orders.desk().open().keys().copied().collect();
+        let mut live = venue.live();
+        live.sort();
         assert_eq!(open, live, "{about}: open orders of desk and venue");
-        let held: Vec<_> = exposure.holds().keys().copied().collect();
-        assert_eq!(open, held, "{about}: open orders and holds");
     }
-    let desk = state.stages.orders.desk();
-    for order in desk.open().values() {
-        assert!(order.filled < order.terms.qty, "{about}: an open order that is full");
-    }
-    let capital = state.stages.risk.gate().capital().unwrap_or(spec.capital.quote);
-    assert!(capital.is_positive());
+    assert!(stages.risk.gate().capital().unwrap_or(spec.capital.quote).is_positive());
 }

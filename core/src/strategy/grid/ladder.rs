@@ -140,6 +140,14 @@ impl Ladder {
         base
     }
 
+    /// Base that no cell above the price wanted goes to the topmost cell, so that nothing is forgotten.
+    pub fn keep_rest(&mut self, price: Price, rest: Qty) {
+        if let Some(top) = self.cells.last_mut().filter(|_| rest.is_positive()) {
+            top.held += rest;
+            top.cost += price * rest;
+        }
+    }
+
     /// A closed candle: places what an idle cell may place now.
     pub fn on_candle(&mut self, close: Price, instrument: &Instrument, permit: Permit, out: &mut Outbox) {
         self.candles += 1;
@@ -297,12 +305,26 @@ impl Ladder {
         self.take_stock();
     }
 
-    /// Everything was sold from outside the ladder: no cell holds anything.
-    pub fn emptied(&mut self) {
-        for cell in &mut self.cells {
-            (cell.held, cell.cost, cell.fees) = (Qty::ZERO, Notional::ZERO, Notional::ZERO);
+    /// Base was sold from outside the ladder: takes it out of the cells, lowest first, and answers what each earned.
+    pub fn sold_outside(&mut self, fill: &Fill, exit: ExitReason) -> Vec<RoundTrip> {
+        let (mut left, mut fee_left) = (fill.qty, fill.fee);
+        let mut trips = Vec::new();
+        for cell in self.cells.iter_mut().filter(|cell| cell.held.is_positive()) {
+            let qty = cell.held.min(left);
+            if !qty.is_positive() {
+                break;
+            }
+            let fee = if qty == left {
+                fee_left
+            } else {
+                Notional::new((fill.fee.get() * qty.get() / fill.qty.get()).round_dp(12))
+            };
+            left -= qty;
+            fee_left -= fee;
+            trips.push(RoundTrip { exit, ..cell.settle(self.ix, &Fill { qty, fee, ..*fill }) });
         }
         self.take_stock();
+        trips
     }
 
     /// Lines that were refused may be tried again now.

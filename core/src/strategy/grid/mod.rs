@@ -45,6 +45,8 @@ struct Line {
     /// Price at the first candle, for the direction of the start trigger.
     first: Option<Price>,
     over: bool,
+    /// Why the monitor closes the position, while it does.
+    closing: Option<ExitReason>,
 }
 
 /// State.
@@ -66,6 +68,7 @@ impl Grid {
             atr: Atr::new(14),
             first: None,
             over: false,
+            closing: None,
         };
         Self { params: *params, lines: vec![line; spec.instruments.len()], halts: Halts::default() }
     }
@@ -270,10 +273,12 @@ impl Strategy for Grid {
         let permit = line.permit(self.halts);
         let (Some(ladder), Some(instrument)) = (line.ladder.as_mut(), view.instrument(fill.instrument)) else { return };
         if fill.tag == START_TAG {
-            ladder.stock(fill.at, fill.price, fill.fee, fill.qty);
+            let rest = ladder.stock(fill.at, fill.price, fill.fee, fill.qty);
+            ladder.keep_rest(fill.price, rest);
             ladder.arrange(fill.price, instrument, permit, out);
         } else if fill.tag == crate::orders::EXIT_TAG {
-            ladder.emptied();
+            let exit = line.closing.unwrap_or(ExitReason::Operator);
+            out.extend(ladder.sold_outside(fill, exit).into_iter().map(Event::RoundTrip));
         } else {
             ladder.on_fill(fill, instrument, permit, out);
         }
@@ -302,6 +307,7 @@ impl Strategy for Grid {
 
     fn on_guarded(&mut self, _view: &View<'_>, ix: InstrumentIx, why: ExitReason, out: &mut Outbox) {
         if let Some(line) = self.lines.get_mut(ix.at()) {
+            line.closing = Some(why);
             // An operator's close-out at a stop leaves the grid able to start again; its own range stop ends it.
             if why != ExitReason::Operator {
                 line.over = true;
