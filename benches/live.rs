@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench live`. The made-up candles are produced on the way (about 0.25 us each).
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[path = "../tests/common/mod.rs"]
 #[allow(dead_code)]
 mod common;

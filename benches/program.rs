@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench program`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 #[path = "../tests/common/mod.rs"]
 #[allow(dead_code)]
 mod common;

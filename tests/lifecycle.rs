@@ -54,7 +54,8 @@ fn a_paused_bot_has_no_entries_and_a_resumed_one_has_them_again() {
         assert_eq!(running.fleet.status().await.unwrap().items[1].state, State::Running);
         let resumed = running.fleet.resume("a", by("back")).await.unwrap();
         assert_eq!(resumed.state, State::Running);
-        while !running.fleet.orders(Some("a"), false, 100).await.unwrap().iter().any(|order| order.purpose == "entry") {}
+        while !running.fleet.orders(Some("a"), false, 100).await.unwrap().iter().any(|order| order.purpose == "entry") {
+        }
         let told = running.fleet.explain("a", 200).await.unwrap();
         assert!(told.iter().any(|fact| fact.text == "paused by uid:1000: lunch"), "{told:?}");
     });
@@ -106,7 +107,10 @@ fn the_kill_switch_cancels_everything_and_holds_until_it_is_cleared_and_each_bot
         assert!(report.kill.on && report.halted == 2 && report.open_before > 0 && report.open_after == 0, "{report:?}");
         assert_eq!(running.fleet.orders(None, false, 100).await.unwrap(), []);
         assert!(running.fleet.status().await.unwrap().items.iter().all(|row| row.state == State::Killed));
-        assert!(matches!(running.fleet.resume("a", by("")).await, Err(FleetError::Conflict { code: "kill_switch", .. })));
+        assert!(matches!(
+            running.fleet.resume("a", by("")).await,
+            Err(FleetError::Conflict { code: "kill_switch", .. })
+        ));
         assert!(running.store.get_latch("kill").unwrap().is_some());
         running.fleet.kill_clear(by("over")).await.unwrap();
         assert!(running.store.get_latch("kill").unwrap().is_none());
@@ -125,7 +129,10 @@ fn a_bot_is_added_by_file_and_removed() {
         let new = |id: &str| NewInstance { toml: text(id, "60000"), path: "elsewhere/bot.toml".into(), set: vec![] };
         let added = running.fleet.add(new("c"), by("")).await.unwrap();
         assert_eq!(added.state, State::Running);
-        assert!(matches!(running.fleet.add(new("c"), by("")).await, Err(FleetError::Conflict { code: "id_taken", .. })));
+        assert!(matches!(
+            running.fleet.add(new("c"), by("")).await,
+            Err(FleetError::Conflict { code: "id_taken", .. })
+        ));
         until_trading(&running, "c").await;
         running.fleet.remove("c", by("")).await.unwrap();
         let gone = running.fleet.detail("c").await.unwrap_err();

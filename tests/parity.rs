@@ -38,7 +38,14 @@ fn the_same_recording_gives_the_same_facts_and_digests_in_a_backtest_and_under_t
     let expected: Vec<_> = configs.iter().map(backtest).collect();
     for (config, (facts, state)) in configs.iter().zip(&expected) {
         let report = state.report(&config.spec).unwrap();
-        println!("{}: {} facts, {} orders, {} fills, {}", config.spec.id, facts.len(), report.orders, report.fills, report.digest);
+        println!(
+            "{}: {} facts, {} orders, {} fills, {}",
+            config.spec.id,
+            facts.len(),
+            report.orders,
+            report.fills,
+            report.digest
+        );
         assert!(report.orders > 20 && report.fills > 10, "{report:?}");
     }
     actix::System::new().block_on(async {

@@ -115,17 +115,17 @@ impl Fleet {
     /// [`FleetError::Internal`] when the store cannot be read.
     pub fn launch(spec: FleetSpec) -> Result<Self, FleetError> {
         guard::install_panic_hook();
-        let FleetSpec { accounts, mut instances, trading_enabled, env, store, recorder, arbiters } = spec;
+        let FleetSpec { accounts, instances, trading_enabled, env, store, recorder, arbiters } = spec;
         let mut status = read_kill(&store)?;
         if !status.on && !trading_enabled {
             let by = By::supervisor("risk.trading_enabled = false");
             status = KillStatus { on: true, at: wall().to_string(), by: by.by, reason: by.reason };
             write_kill(&store, &status)?;
         }
-        let added = added_instances(&store, &accounts, &env)?;
-        instances.extend(
-            added.into_iter().filter(|new| !instances.iter().any(|old| old.spec.id == new.spec.id)).collect::<Vec<_>>(),
-        );
+        let mut added = added_instances(&store, &accounts, &env)?;
+        added.retain(|new| !instances.iter().any(|old| old.spec.id == new.spec.id));
+        let instances = instances.into_iter().map(|config| (config, false));
+        let instances = instances.chain(added.into_iter().map(|config| (config, true)));
         let kill = Arc::new(AtomicBool::new(status.on));
         let actor = Supervisor::new(instances, arbiters, store.clone(), recorder.clone(), kill.clone(), status);
         let supervisor = actor.start();

@@ -13,9 +13,9 @@ use supervisor_state::{FactId, InstanceKey, Store};
 use crate::explain::{parse_order_id, row};
 use crate::fleet::{Fleet, FleetError};
 use crate::prepare::Life;
-use crate::rows;
 use crate::supervisor::Card;
 use crate::view::{FactRow, InstanceDetail, InstanceStatus, OrderRow, PositionRow, TradeRow};
+use crate::{rows, settings};
 
 /// Facts read at most for one answer.
 const SCAN_MAX: usize = 2_000_000;
@@ -133,7 +133,7 @@ impl Fleet {
         Ok(InstanceDetail {
             status: status_row(&card),
             description: card.config.description.clone().unwrap_or_default(),
-            config: config_rows(&card),
+            config: settings::rows(&card),
             risk: rows::risk(&card.spec, state.as_deref()),
             positions: state.as_ref().map(|state| rows::positions(&card.spec, state)).unwrap_or_default(),
             open_orders: state.as_ref().map(orders).unwrap_or_default(),
@@ -292,24 +292,4 @@ pub(crate) fn status_row(card: &Card) -> InstanceStatus {
         note: card.note.clone(),
         hops,
     }
-}
-
-fn config_rows(card: &Card) -> BTreeMap<String, String> {
-    let (config, spec) = (&card.config, &card.spec);
-    let model = &spec.venue_model;
-    let percent = |share: Decimal| (share * Decimal::ONE_HUNDRED).normalize().to_string();
-    BTreeMap::from([
-        ("source".to_owned(), config.source.display().to_string()),
-        ("timeframe".to_owned(), spec.timeframe.to_string()),
-        ("capital.quote".to_owned(), spec.capital.quote.to_string()),
-        ("capital.base".to_owned(), spec.capital.base.to_string()),
-        ("feed".to_owned(), format!("{:?}", config.feed)),
-        ("strategy".to_owned(), format!("{:?}", spec.strategy)),
-        ("venue_model.maker_fee".to_owned(), model.maker_fee.normalize().to_string()),
-        ("venue_model.taker_fee".to_owned(), model.taker_fee.normalize().to_string()),
-        ("venue_model.latency_ms".to_owned(), model.latency_ms.to_string()),
-        ("venue_model.spread_pct".to_owned(), percent(model.spread)),
-        ("orders.timeout_ms".to_owned(), spec.order_timeout_ms.to_string()),
-        ("orders.on_stop".to_owned(), format!("{:?}", spec.on_stop)),
-    ])
 }

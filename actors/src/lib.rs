@@ -15,6 +15,7 @@ mod journal;
 mod pace;
 mod prepare;
 mod rows;
+mod settings;
 mod stage;
 mod supervisor;
 pub mod view;

@@ -50,11 +50,13 @@ pub struct Card {
     pub note: String,
     pub started: Instant,
     pub restarts: u32,
+    /// True when no config directory holds it.
+    pub added: bool,
     generation: u32,
 }
 
 impl Card {
-    fn new(config: Arc<InstanceConfig>) -> Self {
+    fn new(config: Arc<InstanceConfig>, added: bool) -> Self {
         Self {
             spec: Arc::new(config.spec.clone()),
             config,
@@ -68,6 +70,7 @@ impl Card {
             note: String::new(),
             started: Instant::now(),
             restarts: 0,
+            added,
             generation: 0,
         }
     }
@@ -103,16 +106,17 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor over the configured instances; none runs yet.
+    /// A supervisor over instances, each with whether it was added by file; none runs yet.
     pub fn new(
-        instances: Vec<InstanceConfig>,
+        instances: impl IntoIterator<Item = (InstanceConfig, bool)>,
         arbiters: usize,
         store: Arc<Store>,
         recorder: RecorderHandle,
         kill: Arc<AtomicBool>,
         kill_status: KillStatus,
     ) -> Self {
-        let entry = |config: InstanceConfig| (config.spec.id, Entry::new(Card::new(Arc::new(config))));
+        let entry =
+            |(config, added): (InstanceConfig, bool)| (config.spec.id, Entry::new(Card::new(Arc::new(config), added)));
         Self {
             entries: instances.into_iter().map(entry).collect(),
             arbiters: (0..arbiters.max(1)).map(|_| Arbiter::new()).collect(),

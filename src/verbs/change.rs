@@ -248,7 +248,7 @@ mod tests {
     fn failures_of_several_bots_become_one_exit_code() {
         let out = Out::new(&Cli::parse_from(["supervisor", "-q"]).globals);
         let fault = |exit| Fault::new(exit, "closed_pipe", "");
-        let code = |done, faults| verdict(&out, done, faults).map_or_else(|fault| fault.exit, |exit| exit);
+        let code = |done, faults| verdict(&out, done, faults).unwrap_or_else(|fault| fault.exit);
         assert_eq!(code(2, vec![]), Exit::Done);
         assert_eq!(code(1, vec![fault(Exit::Unknown)]), Exit::Partly);
         assert_eq!(code(0, vec![fault(Exit::Unknown), fault(Exit::Unknown)]), Exit::Unknown);

@@ -6,7 +6,8 @@
 //! what the bytes mean, never decides anything about trading, and never blocks the caller of an append.
 //!
 //! Reading order: [`lock`] (who may touch the directory), [`key`] (how records are named), [`record`] and [`chunks`]
-//! (how bytes are sealed), [`journal`] (the contract), [`mark`] (the epoch apart from the store), `disk` (the one file that knows the database), [`store`],
+//! (how bytes are sealed), [`journal`] (the contract), [`mark`] (the epoch apart from the store), `disk` (the one file
+//! that knows the database), [`store`],
 //! [`recorder`], and [`memory`] for tests that need a store that fails on demand.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]

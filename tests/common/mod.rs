@@ -39,7 +39,9 @@ pub fn candles(seed: u64, start_price: i64, count: usize) -> Vec<Candle> {
 
 /// Candles as a file in the venue's format.
 pub fn write_csv(path: &Path, candles: &[Candle]) {
-    let mut text = String::from("open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n");
+    let mut text = String::from(
+        "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n",
+    );
     for c in candles {
         let (open, close) = (c.open_time.millis(), c.close_time.millis());
         writeln!(text, "{open},{},{},{},{},{},{close},0,0,0,0,0", c.open, c.high, c.low, c.close, c.volume).unwrap();
@@ -58,14 +60,16 @@ pub fn recording(dir: &Path, shared_name: &str, seed: u64, price: i64, count: us
 
 /// One paper account with enough of everything.
 pub fn accounts() -> BTreeMap<String, Account> {
-    let balances = BTreeMap::from([("USDT".parse().unwrap(), 10_000_000.into()), ("BTC".parse().unwrap(), 1_000.into())]);
+    let balances =
+        BTreeMap::from([("USDT".parse().unwrap(), 10_000_000.into()), ("BTC".parse().unwrap(), 1_000.into())]);
     let caps = Caps { max_total_exposure: 1.into(), max_capital_per_symbol: 1.into() };
     BTreeMap::from([("paper".to_owned(), Account { venue: "paper".to_owned(), balances, caps })])
 }
 
 /// An instance from a file's text.
 pub fn instance(text: &str) -> InstanceConfig {
-    instance_from_text(text, Path::new("test.toml"), &accounts(), &[], &BTreeMap::new()).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    instance_from_text(text, Path::new("test.toml"), &accounts(), &[], &BTreeMap::new())
+        .unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
 /// The text of a grid that replays a file.

@@ -25,6 +25,7 @@ impl Fleet {
     /// [`FleetError`]: unknown, kill switch on, wrong settings, or a feed that cannot be read.
     pub async fn start(&self, id: &str, options: StartOptions, by: By) -> Result<ChangeReport, FleetError> {
         let card = self.card(id).await?;
+        self.refuse_if_killed()?;
         if card.state == State::Paused {
             return self.resume(id, by).await;
         }
@@ -35,6 +36,14 @@ impl Fleet {
             self.blocking(move |store, _| store.remove_latch(&name)).await?;
         }
         Ok(report)
+    }
+
+    fn refuse_if_killed(&self) -> Result<(), FleetError> {
+        if !self.kill.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let text = "the kill switch is on; clear it first: supervisor kill clear --confirm RESUME".to_owned();
+        Err(FleetError::Conflict { text, code: "kill_switch" })
     }
 
     fn reread(&self, card: &Card, set: &[(String, String)]) -> Result<InstanceConfig, FleetError> {
@@ -97,7 +106,7 @@ impl Fleet {
         if !problems.is_empty() && !all[..all.len() - 1].iter().any(|old| old.spec.id == config.spec.id) {
             return Err(FleetError::Invalid { problems: problems.iter().map(ToString::to_string).collect() });
         }
-        self.send(Insert { config: Arc::new(config) }).await??;
+        self.send(Insert { config: Arc::new(config), added: true }).await??;
         let (name, bytes) = (added_latch(&id), serde_json::to_vec(&new).map_err(FleetError::internal)?);
         self.blocking(move |store, _| store.put_latch(&name, &bytes)).await?;
         match self.start(&id, StartOptions::default(), by).await {
@@ -164,10 +173,7 @@ impl Fleet {
     /// # Errors
     /// [`FleetError`] of the stop or of the start.
     pub async fn restart(&self, id: &str, by: By) -> Result<ChangeReport, FleetError> {
-        if self.kill.load(Ordering::Acquire) {
-            let text = "the kill switch is on; clear it first: supervisor kill clear --confirm RESUME".to_owned();
-            return Err(FleetError::Conflict { text, code: "kill_switch" });
-        }
+        self.refuse_if_killed()?;
         self.stop_now(id, Some(OnStop::Keep), by.clone()).await?;
         self.start(id, StartOptions::default(), by).await
     }
@@ -182,7 +188,7 @@ impl Fleet {
         self.send(Forget { id: id.to_owned() }).await??;
         let name = added_latch(id);
         self.blocking(move |store, _| store.remove_latch(&name)).await?;
-        let back = if card.config.source.exists() {
+        let back = if card.config.source.exists() && !card.added {
             format!("; its file {} is still there and will be read at the next run", card.config.source.display())
         } else {
             String::new()

@@ -32,7 +32,7 @@ call!(/** One instance. */ Find { id: String } -> Result<Card, FleetError>);
 call!(/** Wants to start one. */ Begin { id: String, config: Option<Arc<InstanceConfig>>, auto: bool } -> Result<Begun, FleetError>);
 call!(/** Everything is there: start its actors. */ Launch { id: InstanceId, generation: u32, prepared: Box<Prepared> } -> Result<State, FleetError>);
 call!(/** It could not be started. */ Failed { id: InstanceId, text: String } -> ());
-call!(/** A bot that no directory holds. */ Insert { config: Arc<InstanceConfig> } -> Result<(), FleetError>);
+call!(/** A bot that no directory holds. */ Insert { config: Arc<InstanceConfig>, added: bool } -> Result<(), FleetError>);
 call!(/** Forget one that is not live. */ Forget { id: String } -> Result<(), FleetError>);
 call!(/** Wants to stop one. */ BeginStop { id: String, on_stop: Option<OnStop>, by: By } -> Result<Option<oneshot::Receiver<()>>, FleetError>);
 call!(/** Entries off or on. */ Pause { id: String, on: bool, by: By } -> Result<(Card, bool), FleetError>);

@@ -95,13 +95,13 @@ impl Handler<Failed> for Supervisor {
 
 impl Handler<Insert> for Supervisor {
     type Result = Result<(), FleetError>;
-    fn handle(&mut self, Insert { config }: Insert, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Insert { config, added }: Insert, _: &mut Context<Self>) -> Self::Result {
         let id = config.spec.id;
         if self.entries.contains_key(&id) {
             let text = format!("a bot named '{id}' is already there; choose another id or remove it first");
             return Err(FleetError::Conflict { text, code: "id_taken" });
         }
-        self.entries.insert(id, Entry::new(Card::new(config)));
+        self.entries.insert(id, Entry::new(Card::new(config, added)));
         Ok(())
     }
 }

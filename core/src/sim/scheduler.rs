@@ -53,7 +53,8 @@ impl Path {
 pub struct SchedulerState {
     /// The venue.
     pub venue: PaperVenue,
-    path: Option<Path>,
+    /// Candles under way, one per instrument at most, in the order in which they began.
+    paths: Vec<Path>,
     /// When the order stage wants to be woken.
     pub wake: Option<Timestamp>,
     /// Events taken from the feed.
@@ -73,6 +74,7 @@ pub enum Next {
 enum Step {
     Arrival(Timestamp),
     Wakeup(Timestamp),
+    Begin(Timestamp),
     Point(Timestamp),
     Whole(Timestamp),
     Print(Timestamp),
@@ -81,7 +83,12 @@ enum Step {
 impl Step {
     const fn at(self) -> Timestamp {
         match self {
-            Self::Arrival(at) | Self::Wakeup(at) | Self::Point(at) | Self::Whole(at) | Self::Print(at) => at,
+            Self::Arrival(at)
+            | Self::Wakeup(at)
+            | Self::Begin(at)
+            | Self::Point(at)
+            | Self::Whole(at)
+            | Self::Print(at) => at,
         }
     }
 }
@@ -94,13 +101,15 @@ pub struct Scheduler {
     latency_ms: i64,
     reports: Vec<Report>,
     expand: bool,
+    /// One instrument only: its candles need not be kept in step with others.
+    single: bool,
 }
 
 impl Scheduler {
     /// A scheduler at the start of a feed.
     #[must_use]
     pub fn new(spec: &InstanceSpec, feed: Box<dyn Feed>) -> Self {
-        let state = SchedulerState { venue: PaperVenue::new(spec), path: None, wake: None, cursor: 0 };
+        let state = SchedulerState { venue: PaperVenue::new(spec), paths: Vec::new(), wake: None, cursor: 0 };
         Self::resume(spec, feed, state)
     }
 
@@ -111,7 +120,8 @@ impl Scheduler {
             feed.seek(state.cursor);
         }
         let (intrabar, latency_ms) = (spec.venue_model.intrabar, spec.venue_model.latency_ms);
-        Self { feed, state, intrabar, latency_ms, reports: Vec::new(), expand: false }
+        let single = spec.instruments.len() == 1;
+        Self { feed, state, intrabar, latency_ms, reports: Vec::new(), expand: false, single }
     }
 
     /// Takes every candle point by point, quiet or not: tests compare the two ways.
@@ -144,9 +154,10 @@ impl Scheduler {
         self.step(self.coming().as_ref(), watch).map_or(Next::End, |step| Next::At(step.at()))
     }
 
-    /// The feed's next event, unless a candle is still on its way. Asked for once per release: it is large.
+    /// The feed's next event, unless the only instrument's candle is still on its way. Asked for once per release: it is
+    /// large.
     fn coming(&self) -> Option<FeedEvent> {
-        if self.state.path.is_some() { None } else { self.feed.peek() }
+        if self.single && !self.state.paths.is_empty() { None } else { self.feed.peek() }
     }
 
     fn step(&self, coming: Option<&FeedEvent>, watch: bool) -> Option<Step> {
@@ -161,18 +172,32 @@ impl Scheduler {
         [arrival, wakeup, price].into_iter().flatten().min_by_key(|step| step.at())
     }
 
+    /// The next price: a point of a candle under way, or what the feed brings; the former first when they are equal.
     fn price_step(&self, coming: Option<&FeedEvent>, watch: bool) -> Option<Step> {
-        if let Some(path) = &self.state.path {
-            return Some(Step::Point(path.at()));
-        }
-        match coming? {
-            FeedEvent::Trade { trade, .. } => Some(Step::Print(trade.at)),
-            FeedEvent::Candle { instrument, candle } => {
-                let timer = self.state.wake.is_some_and(|wake| wake <= candle.close_time);
-                let quiet = !self.expand && !watch && !timer && self.state.venue.is_quiet(*instrument, candle);
-                Some(if quiet { Step::Whole(candle.close_time) } else { Step::Point(candle.open_time) })
+        let under_way = self.first_path().map(|at| Step::Point(self.state.paths[at].at()));
+        let brought = coming.map(|event| match event {
+            FeedEvent::Trade { trade, .. } => Step::Print(trade.at),
+            FeedEvent::Candle { instrument, candle } if self.is_quiet(*instrument, candle, watch) => {
+                Step::Whole(candle.close_time)
             }
-        }
+            FeedEvent::Candle { candle, .. } => Step::Begin(candle.open_time),
+        });
+        [under_way, brought].into_iter().flatten().min_by_key(|step| step.at())
+    }
+
+    /// The candle under way whose next point comes first.
+    fn first_path(&self) -> Option<usize> {
+        let paths = self.state.paths.iter().enumerate();
+        paths.min_by_key(|(at, path)| (path.at(), *at)).map(|(at, _)| at)
+    }
+
+    /// True when nobody could notice the points of a candle. With several instruments, one's fill may lead to an order
+    /// for another within the minute: only a venue without any order is quiet then.
+    fn is_quiet(&self, instrument: InstrumentIx, candle: &Candle, watch: bool) -> bool {
+        let venue = &self.state.venue;
+        let timer = self.state.wake.is_some_and(|wake| wake <= candle.close_time);
+        let untouched = if self.single { venue.is_quiet(instrument, candle) } else { venue.is_idle() };
+        !self.expand && !watch && !timer && untouched
     }
 
     /// Releases the next inputs into an empty worklist. False: the feed has ended and nothing is under way.
@@ -189,7 +214,8 @@ impl Scheduler {
                 list.input(at, Message::Orders(OrdersIn::Wakeup));
             }
             Step::Whole(_) => self.whole(coming.as_ref(), list),
-            Step::Point(_) => self.point(coming.as_ref(), list),
+            Step::Begin(_) => self.begin(coming.as_ref(), list),
+            Step::Point(_) => self.point(list),
             Step::Print(at) => self.print(at, coming.as_ref(), list),
         }
         true
@@ -203,24 +229,38 @@ impl Scheduler {
         }
     }
 
-    fn point(&mut self, coming: Option<&FeedEvent>, list: &mut Worklist) {
+    /// A candle sets out: its first point.
+    fn begin(&mut self, coming: Option<&FeedEvent>, list: &mut Worklist) {
         if let Some(FeedEvent::Candle { instrument, candle }) = coming {
             self.feed.advance();
             let long = self.state.venue.base(*instrument).is_positive();
-            self.state.path = Some(Path::new(*instrument, *candle, self.intrabar, long));
+            self.state.paths.push(Path::new(*instrument, *candle, self.intrabar, long));
+            let newest = self.state.paths.len() - 1;
+            self.walk(newest, list);
         }
-        let Some(mut path) = self.state.path else { return };
-        let (at, price) = (path.at(), path.points[usize::from(path.next.min(3))]);
-        self.state.venue.point(at, path.instrument, price, &mut self.reports);
-        self.tell(at, list);
+    }
+
+    fn point(&mut self, list: &mut Worklist) {
+        if let Some(at) = self.first_path() {
+            self.walk(at, list);
+        }
+    }
+
+    /// One point of a candle under way; the last one completes it.
+    fn walk(&mut self, which: usize, list: &mut Worklist) {
+        let path = &mut self.state.paths[which];
+        let (at, instrument, price) = (path.at(), path.instrument, path.points[usize::from(path.next.min(3))]);
         path.next += 1;
-        if path.next < 4 {
-            list.input(at, Message::Market(MarketIn::Point(path.instrument, price)));
-            self.state.path = Some(path);
-        } else {
-            list.input(at, Message::Market(MarketIn::Candle(path.instrument, path.candle)));
-            self.state.path = None;
-        }
+        let done = (path.next == 4).then_some(path.candle);
+        self.state.venue.point(at, instrument, price, &mut self.reports);
+        self.tell(at, list);
+        match done {
+            None => list.input(at, Message::Market(MarketIn::Point(instrument, price))),
+            Some(candle) => {
+                self.state.paths.remove(which);
+                list.input(at, Message::Market(MarketIn::Candle(instrument, candle)))
+            }
+        };
     }
 
     fn print(&mut self, at: Timestamp, coming: Option<&FeedEvent>, list: &mut Worklist) {

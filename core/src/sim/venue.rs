@@ -167,6 +167,13 @@ impl PaperVenue {
             && book.sells.first().and_then(|best| best.price).is_none_or(|price| candle.high < price)
     }
 
+    /// True when no order rests and none is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let empty = |book: &Book| book.buys.is_empty() && book.sells.is_empty() && book.takers.is_empty();
+        self.inbound.is_empty() && self.books.iter().all(empty)
+    }
+
     /// Remembers the last price of a candle whose points were skipped.
     pub fn skip(&mut self, ix: InstrumentIx, close: Price) {
         if let Some(book) = self.books.get_mut(ix.at()) {

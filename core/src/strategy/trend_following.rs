@@ -244,13 +244,12 @@ impl Strategy for TrendFollowing {
         let above = fast > slow;
         let crossed = line.above.is_some_and(|before| before != above);
         line.above = Some(above);
-        if crossed {
-            let figures = Figures { fast, slow, adx: adx.adx, atr };
-            if above {
-                self.enter(view, ix, candle.close, figures, out);
-            } else {
-                self.leave(view, ix, figures, out);
-            }
+        let figures = Figures { fast, slow, adx: adx.adx, atr };
+        if !above {
+            // Not only at the cross itself: an exit that was refused is asked for again at the next candle.
+            self.leave(view, ix, figures, out);
+        } else if crossed {
+            self.enter(view, ix, candle.close, figures, out);
         }
     }
 
