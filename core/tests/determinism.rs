@@ -211,7 +211,7 @@ fn a_change_of_any_one_field_changes_the_digest() {
     }
     assert!(changed > 2_000 && refused * 20 <= changed, "{changed} changed, {refused} could not be read");
     for part in [
-        "/scheduler/paths/0/candle/high",
+        "/scheduler/paths/candle/high",
         "/scheduler/wake",
         "/scheduler/cursor",
         "/scheduler/venue/cash",
