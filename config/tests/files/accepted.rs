@@ -37,12 +37,12 @@ fn a_plain_file_gets_its_defaults() {
 
 #[test]
 fn digits_survive_from_the_file_to_the_strategy() {
-    let text = GRID.replace("order_value = 200", "order_value = 0.1000000000000000000000001");
+    let text = GRID.replace("order_value = 200", "order_value = 200.1000000000000000000000001");
     let text = text.replace("min_order_value = 10", "min_order_value = 1e-1");
     let config = accepted(MAIN, &text, &Env::new());
     let StrategyParams::Grid(params) = &config.instances[0].spec.strategy else { panic!() };
     let size = format!("{:?}", params.size);
-    assert!(size.contains("0.1000000000000000000000001"), "{size}");
+    assert!(size.contains("200.1000000000000000000000001"), "{size}");
     assert_eq!(config.instances[0].spec.risk.min_order_value.get(), Decimal::new(1, 1));
 }
 

@@ -143,7 +143,7 @@ fn impossible_combinations_are_refused() {
     let expected = "instances/grid.toml: risk.max_capital_per_symbol = 0.5: at most max_total_exposure = 0.3 (line 21)";
     assert_eq!(shares, [expected]);
     let small =
-        grid(|text| text.replace("quote = 10000", "quote = 40").replace("order_value = 200", "order_value = 10"));
+        grid(|text| text.replace("quote = 10000", "quote = 40").replace("order_value = 200", "order_value = 15"));
     let expected = "risk.min_order_value = 10: no order can pass: the limits leave 8 (capital 40 x share 0.2)";
     assert!(small.len() == 1 && small[0].contains(expected), "{small:?}");
     let spread = grid_and("venue_model", "spread_pct = 2");

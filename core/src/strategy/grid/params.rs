@@ -118,12 +118,14 @@ impl Params for GridParams {
         }
         if let Some(LineSize::OrderValue(value)) = self.size {
             let least = spec.risk.min_order_value;
-            if value < least {
-                problems.push(problem(
-                    "order_value",
-                    &value.to_string(),
-                    &format!("at least risk.min_order_value = {least}"),
-                ));
+            let smallest = self.smallest_order(value, spec);
+            let text = if value < least {
+                format!("at least risk.min_order_value = {least}")
+            } else {
+                format!("rounded down to lots it is worth {smallest}; at least risk.min_order_value = {least}")
+            };
+            if smallest < least {
+                problems.push(problem("order_value", &value.to_string(), &text));
             }
         }
         problems
@@ -219,6 +221,17 @@ impl GridParams {
             let text = format!("the smallest cell loses: {percent} % after fees; use fewer levels or a wider range");
             problem("levels", &levels, &text)
         })
+    }
+
+    /// What the smallest purchase is worth once its quantity is rounded to lots; known for fixed lines only.
+    fn smallest_order(&self, value: Notional, spec: &InstanceSpec) -> Notional {
+        let (Some(Range::Fixed(lower, upper)), Some(instrument)) = (self.range, spec.instruments.first()) else {
+            return value;
+        };
+        let lines = plan::lines(self.spacing, self.levels, lower.get(), upper.get(), instrument).unwrap_or_default();
+        let buys = lines.split_last().map_or(&[][..], |(_, buys)| buys);
+        let worth = |price: &Price| *price * instrument.round_qty(value.get() / price.get());
+        buys.iter().map(worth).min().unwrap_or(value)
     }
 
     /// Which of the two ends a price has reached.
