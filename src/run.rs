@@ -123,6 +123,7 @@ fn start_fleet(ready: Ready) -> Result<Fleet, Fault> {
         store,
         recorder,
         arbiters,
+        stop_deadline: Duration::from_secs(config.stop.deadline_s),
     };
     Ok(Fleet::launch(spec).map_err(Problem::from)?)
 }

@@ -16,6 +16,8 @@ use crate::table;
 
 const EVENTS: usize = 10;
 const EVENTS_PER_BOT: usize = 50;
+/// Bots whose journals are looked at for the newest events; a larger fleet has `logs` and `errors`.
+const EVENT_BOTS: usize = 32;
 
 /// What is on the terminal now.
 pub struct Screen {
@@ -39,7 +41,7 @@ impl Screen {
     /// When the fleet does not answer.
     pub async fn draw(&mut self, fleet: &Fleet) -> Result<(), FleetError> {
         let status = fleet.status().await?;
-        for row in &status.items {
+        for row in status.items.iter().take(EVENT_BOTS) {
             // A bot that is just being rebuilt has nothing to tell.
             if let Ok(facts) = fleet.facts(&row.id, None, EVENTS_PER_BOT).await {
                 self.take(&row.id, &facts);

@@ -32,7 +32,7 @@ fn the_same_recording_gives_the_same_facts_and_digests_in_a_backtest_and_under_t
     let configs = vec![
         five(grid("grid-btc", "BTCUSDT", &btc, "85000", "110000")),
         five(grid("grid-eth", "ETHUSDT", &eth, "2500", "3800")),
-        five(trend("trend-btc", "BTCUSDT", &btc, "adx_min = 15")),
+        five(trend("trend-btc", "BTCUSDT", &btc, "fast = 10\nslow = 25\nadx_min = 10")),
         five(trend("trend-eth", "ETHUSDT", &eth, "fast = 8\nslow = 21\nadx_min = 10")),
     ];
     let expected: Vec<_> = configs.iter().map(backtest).collect();

@@ -37,8 +37,6 @@ use kill::{read_kill, write_kill};
 const LOOK_MS: u64 = 2_000;
 /// Instances that are prepared at the same time.
 const STARTS_AT_ONCE: usize = 16;
-/// Longest wait for a stop.
-const STOP_MS: u64 = 30_000;
 
 /// Who asks, why, and by which request; every change is recorded with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +91,8 @@ pub struct FleetSpec {
     pub recorder: RecorderHandle,
     /// Arbiters to spread the instances over; one per core is right.
     pub arbiters: usize,
+    /// Longest time that the stop of an instance may take.
+    pub stop_deadline: Duration,
 }
 
 /// Cheap to clone, usable from any thread.
@@ -104,6 +104,7 @@ pub struct Fleet {
     kill: Arc<AtomicBool>,
     accounts: Arc<BTreeMap<String, Account>>,
     env: Arc<Env>,
+    stop_ms: u64,
     started: Instant,
 }
 
@@ -115,7 +116,7 @@ impl Fleet {
     /// [`FleetError::Internal`] when the store cannot be read.
     pub fn launch(spec: FleetSpec) -> Result<Self, FleetError> {
         guard::install_panic_hook();
-        let FleetSpec { accounts, instances, trading_enabled, env, store, recorder, arbiters } = spec;
+        let FleetSpec { accounts, instances, trading_enabled, env, store, recorder, arbiters, stop_deadline } = spec;
         let mut status = read_kill(&store)?;
         if !status.on && !trading_enabled {
             let by = By::supervisor("risk.trading_enabled = false");
@@ -130,7 +131,16 @@ impl Fleet {
         let actor = Supervisor::new(instances, arbiters, store.clone(), recorder.clone(), kill.clone(), status);
         let supervisor = actor.start();
         let (accounts, env) = (Arc::new(accounts), Arc::new(env));
-        Ok(Self { supervisor, store, recorder, kill, accounts, env, started: Instant::now() })
+        Ok(Self {
+            supervisor,
+            store,
+            recorder,
+            kill,
+            accounts,
+            env,
+            stop_ms: millis(stop_deadline),
+            started: Instant::now(),
+        })
     }
 
     async fn send<M>(&self, message: M) -> Result<M::Result, FleetError>

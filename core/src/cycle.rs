@@ -18,19 +18,19 @@ pub struct Stake {
     pub max_position: Decimal,
 }
 
-/// Quantity of an entry at `worst` price with its stop at `stop`, and the term that bound it. The quantity is zero when
-/// nothing is left.
+/// Quantity of an entry, and the term that bound it. It is expected at `ask` with its stop at `stop`, which is what it
+/// risks; caps and balance must bear its `worst` price. The quantity is zero when nothing is left.
 #[must_use]
 pub fn size(
     stake: Stake,
     funds: &Funds,
     instrument: &Instrument,
-    worst: Price,
+    (ask, worst): (Price, Price),
     stop: Price,
     fee: Decimal,
 ) -> (Qty, SizeTerm, Notional) {
     let capital = funds.capital;
-    let distance = (worst - stop).get();
+    let distance = (ask - stop).get();
     let by_risk = if distance > Decimal::ZERO {
         Notional::new((capital.get() * stake.risk_per_trade * worst.get() / distance).round_dp(12))
     } else {

@@ -233,6 +233,36 @@ fn orders_that_time_out_come_back_at_once() {
     assert_eq!(times, [first, first, second, second, third, third]);
 }
 
+#[test]
+fn a_line_that_times_out_comes_back_even_when_it_is_the_nearest_to_the_price() {
+    let mut spec = grid("");
+    spec.order_timeout_ms = 10 * MINUTE;
+    let mut candles = vec![flat(0, "104")];
+    candles.extend((1..14).map(|minute| flat(minute, "94")));
+    let (facts, state) = run(&spec, &candles);
+    assert_eq!(resting(&state), ["buy 80", "buy 90"], "90 is the line nearest to 94");
+    let last = facts.iter().rfind(|r| r.fact.word() == "order.approved").unwrap();
+    assert_eq!(last.at, at(11 * MINUTE - 1));
+}
+
+#[test]
+fn sales_after_a_crash_are_judged_by_the_price_that_filled_the_purchases() {
+    // One leg of the path falls 25 %: the sale at 90 lies far under the point before it, and over the one that filled.
+    let spec = spec(GRID, FREE, "price_collar_pct = 5");
+    let crash = candle(1, ["104", "104", "78", "79"]);
+    let (facts, state) = run(&spec, &[flat(0, "104"), crash, flat(2, "79")]);
+    assert_eq!(lines(&facts, &["risk.vetoed"]), [""; 0]);
+    assert_eq!(resting(&state), ["sell 90", "sell 100"]);
+    check_state(&spec, &state, "after the crash");
+    // The first point after ten hours without candles fills them: the quote before it is ten hours old.
+    let late = candle(600, ["78", "79", "78", "79"]);
+    let (facts, state) = run(&spec, &[flat(0, "104"), late]);
+    assert_eq!(lines(&facts, &["risk.vetoed"]), [""; 0]);
+    assert_eq!(resting(&state), ["sell 90", "sell 100"]);
+    let sold = facts.iter().rfind(|r| r.fact.word() == "order.approved").unwrap();
+    assert_eq!(sold.at, at(600 * MINUTE));
+}
+
 /// 100 candles that fall (or rise) evenly from one price to another.
 fn slope(from: i64, to: i64) -> Vec<Candle> {
     let at = |step: i64| (Decimal::from(from) + Decimal::from((to - from) * step) / dec("100")).to_string();

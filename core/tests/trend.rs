@@ -93,6 +93,27 @@ fn a_size_is_bound_by_the_smallest_term_and_recorded() {
 }
 
 #[test]
+fn the_risk_per_trade_is_what_the_stop_costs() {
+    // A wide collar lets the order cost up to a quarter more than the ask; what it risks is counted from the ask.
+    let risky = TREND.replace("risk_per_trade = 0.02", "risk_per_trade = 0.0005");
+    let spec = spec(&risky, FREE, "price_collar_pct = 50");
+    let mut bot = running(&spec, &trend_market(false), 1);
+    let mut sized = None;
+    while sized.is_none() && bot.advance() {
+        let facts = bot.list_mut().drain_facts();
+        sized = facts.iter().find_map(|record| match record.fact {
+            Fact::Approved { terms, .. } => Some(terms.qty),
+            _ => None,
+        });
+    }
+    let ask = bot.list().quotes().get(BTC).unwrap().last;
+    let order = bot.stages().orders.desk().open().values().next().unwrap();
+    let stop = order.protect.unwrap().stop.unwrap();
+    let loss = (ask - stop) * sized.unwrap();
+    assert!(loss <= money("5") && loss > money("4.99"), "0.0005 of 10 000, but the stop costs {loss}");
+}
+
+#[test]
 fn crosses_that_are_not_traded_say_why() {
     let weak = TREND.replace("adx_min = 10", "adx_min = 100");
     let (facts, _) = run(&spec(&weak, "", ""), &trend_market(true));

@@ -114,6 +114,7 @@ pub fn fleet(instances: Vec<InstanceConfig>) -> Running {
         store: store.clone(),
         recorder: recorder.handle(),
         arbiters: 2,
+        stop_deadline: std::time::Duration::from_secs(60),
     };
     let fleet = Fleet::launch(spec).unwrap();
     Running { fleet, store, _recorder: recorder, _lock: lock, _dir: dir }

@@ -6,9 +6,7 @@ use std::sync::atomic::Ordering;
 use supervisor_config::{InstanceConfig, SHIPPED_INSTANCES, check_balances, instance_from_text, load_instance};
 use supervisor_core::spec::OnStop;
 
-use super::{
-    By, Fleet, FleetError, LOOK_MS, NewInstance, STOP_MS, StartOptions, added_latch, ask, stopped_latch, within,
-};
+use super::{By, Fleet, FleetError, LOOK_MS, NewInstance, StartOptions, added_latch, ask, stopped_latch, within};
 use crate::prepare::prepare;
 use crate::supervisor::Card;
 use crate::supervisor::messages::{Begin, BeginStop, Begun, Failed, Forget, Insert, Launch, Pause};
@@ -124,7 +122,7 @@ impl Fleet {
     /// Stops an instance; `on_stop` `None`: as configured. Answers when it has stopped and its state is on disk.
     ///
     /// # Errors
-    /// [`FleetError`]: unknown, still starting, or no end within 30 s.
+    /// [`FleetError`]: unknown, still starting, or no end within the deadline of `[stop]`.
     pub async fn stop(&self, id: &str, on_stop: Option<OnStop>, by: By) -> Result<ChangeReport, FleetError> {
         let name = stopped_latch(self.card(id).await?.spec.id.as_str());
         self.blocking(move |store, _| store.put_latch(&name, b"stopped")).await?;
@@ -135,7 +133,7 @@ impl Fleet {
         let waiter = self.send(BeginStop { id: id.to_owned(), on_stop, by }).await??;
         let changed = waiter.is_some();
         if let Some(waiter) = waiter {
-            within(STOP_MS, waiter).await?;
+            within(self.stop_ms, waiter).await?;
         }
         let card = self.card(id).await?;
         let word = card.state.word();

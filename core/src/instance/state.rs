@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::stages::Stages;
 use super::worklist::Mark;
-use crate::domain::{Asset, InstanceId, InstrumentIx, Notional, Price, Timestamp};
+use crate::domain::{Asset, InstanceId, InstrumentIx, Notional, Price};
 use crate::sim::SchedulerState;
 use crate::spec::InstanceSpec;
 
@@ -132,7 +132,7 @@ impl InstanceState {
             digest: self.digest(spec.id)?,
             strategy: spec.strategy.word(),
             instruments: spec.instruments.iter().map(|i| i.symbol.to_string()).collect(),
-            until: self.mark.clock,
+            until: self.mark.clock.to_string(),
             candles,
             gaps,
             missing_candles: missing,
@@ -191,8 +191,8 @@ pub struct Report {
     pub strategy: &'static str,
     /// Symbols.
     pub instruments: Vec<String>,
-    /// Moment of the last input.
-    pub until: Timestamp,
+    /// Moment of the last input, ISO 8601.
+    pub until: String,
     /// Candles (or trades) of the feed seen.
     pub candles: u64,
     /// Gaps in the feed.

@@ -215,8 +215,9 @@ fn entry(
     let trail = instrument.indicator_price(figures.atr * params.trail_atr)?;
     let stop = close - stop_distance;
     let stake = Stake { risk_per_trade: params.risk_per_trade, max_position: params.max_position };
+    let prices = (instrument.round_taken(Side::Buy, ask), worst);
     let (qty, term, notional): (Qty, SizeTerm, _) =
-        size(stake, &view.funds(ix), instrument, worst, stop, model.taker_fee);
+        size(stake, &view.funds(ix), instrument, prices, stop, model.taker_fee);
     let Figures { fast, slow, adx, atr } = figures;
     let intent = Intent {
         tag: ENTRY,

@@ -271,7 +271,8 @@ impl Ladder {
             state.not_before = self.candles + RETRY_CANDLES;
         }
         self.sell(cell, instrument, permit, out);
-        if self.lines[cell] < price && self.nearest(price) != cell {
+        // It rested here until now, or its pair was sold above: being the nearest line is no reason to skip it.
+        if self.lines[cell] < price {
             self.buy(cell, permit, out);
         }
         self.take_stock();
