@@ -78,6 +78,8 @@ pub struct Prepared {
     pub state: Option<Box<InstanceState>>,
     pub seq_base: u64,
     pub life: Life,
+    /// True when an operator paused it and nobody has resumed it.
+    pub paused: bool,
     /// Said to the operator when a stored state could not be used.
     pub remark: Option<String>,
 }
@@ -107,7 +109,13 @@ pub fn prepare(
         (_, before) => begin_life(store, id, before, seq_last)?,
     };
     let seq_base = seq_last - state.as_ref().map_or(0, |state| state.mark.facts.min(seq_last));
-    Ok(Prepared { key, feed, state, seq_base, life, remark })
+    let paused = store.get_latch(&paused_latch(id.as_str()))?.is_some();
+    Ok(Prepared { key, feed, state, seq_base, life, paused, remark })
+}
+
+/// Where it is kept that an operator paused a bot: also a bot that starts afresh stays paused.
+pub fn paused_latch(id: &str) -> String {
+    format!("paused/{id}")
 }
 
 type Stored = (Option<Box<InstanceState>>, Option<String>);

@@ -155,7 +155,7 @@ impl Supervisor {
 
     fn launch(&mut self, id: InstanceId, prepared: Prepared, ctx: &mut Context<Self>) -> Option<Addr<Conductor>> {
         let entry = self.entries.get_mut(&id)?;
-        let Prepared { key, feed, state, seq_base, life, .. } = prepared;
+        let Prepared { key, feed, state, seq_base, life, paused, .. } = prepared;
         let spec = entry.card.spec.clone();
         let (list, stages, scheduler) = match state {
             Some(state) => {
@@ -190,17 +190,20 @@ impl Supervisor {
         let conductor = Conductor::start_in_arbiter(&arbiter.handle(), move |_| Conductor::new(score, generation));
         entry.card.conductor = Some(conductor.clone());
         entry.card.life = Some(life);
-        entry.card.paused = latches.paused;
+        entry.card.paused = latches.paused || paused;
         entry.card.ended = false;
         entry.card.started = Instant::now();
+        let by = |control| Audit {
+            control,
+            by: "supervisor".to_owned(),
+            reason: "as before the restart".to_owned(),
+            request: String::new(),
+        };
         if latches.stopping {
-            let audit = Audit {
-                control: Control::Start,
-                by: "supervisor".to_owned(),
-                reason: String::new(),
-                request: String::new(),
-            };
-            conductor.do_send(Command(audit));
+            conductor.do_send(Command(by(Control::Start)));
+        }
+        if paused && !latches.paused {
+            conductor.do_send(Command(by(Control::Pause)));
         }
         Some(conductor)
     }

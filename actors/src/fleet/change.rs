@@ -7,7 +7,7 @@ use supervisor_config::{InstanceConfig, SHIPPED_INSTANCES, check_balances, insta
 use supervisor_core::spec::OnStop;
 
 use super::{By, Fleet, FleetError, LOOK_MS, NewInstance, StartOptions, added_latch, ask, stopped_latch, within};
-use crate::prepare::prepare;
+use crate::prepare::{paused_latch, prepare};
 use crate::supervisor::Card;
 use crate::supervisor::messages::{Begin, BeginStop, Begun, Failed, Forget, Insert, Launch, Pause};
 use crate::view::{ChangeReport, State};
@@ -159,6 +159,9 @@ impl Fleet {
 
     async fn set_paused(&self, id: &str, on: bool, by: By) -> Result<ChangeReport, FleetError> {
         let (card, changed) = self.send(Pause { id: id.to_owned(), on, by }).await??;
+        let latch = paused_latch(id);
+        self.blocking(move |store, _| if on { store.put_latch(&latch, b"paused") } else { store.remove_latch(&latch) })
+            .await?;
         // The answer to a look comes after the command: when it is there, the command has been taken.
         within(LOOK_MS, ask(&card, false)).await?;
         let already = if changed { "" } else { "already " };
@@ -184,8 +187,8 @@ impl Fleet {
         self.stop_now(id, None, by).await?;
         let card = self.card(id).await?;
         self.send(Forget { id: id.to_owned() }).await??;
-        let name = added_latch(id);
-        self.blocking(move |store, _| store.remove_latch(&name)).await?;
+        let latches = [added_latch(id), stopped_latch(id), paused_latch(id)];
+        self.blocking(move |store, _| latches.iter().try_for_each(|latch| store.remove_latch(latch))).await?;
         let back = if card.config.source.exists() && !card.added {
             format!("; its file {} is still there and will be read at the next run", card.config.source.display())
         } else {

@@ -7,6 +7,7 @@ use supervisor_state::Store;
 
 use super::{By, Fleet, FleetError, ask, within};
 use crate::clock::wall;
+use crate::prepare::paused_latch;
 use crate::supervisor::messages::{Kill, KillNow};
 use crate::view::{KillReport, KillStatus};
 
@@ -72,7 +73,9 @@ impl Fleet {
         self.kill.store(false, Ordering::Release);
         let status = KillStatus { on: false, at: wall().to_string(), by: by.by.clone(), reason: by.reason.clone() };
         if self.kill_status().await?.on {
-            self.send(Kill { status: status.clone(), by }).await?;
+            let told = self.send(Kill { status: status.clone(), by }).await?;
+            let latches: Vec<String> = told.iter().map(|card| paused_latch(card.spec.id.as_str())).collect();
+            self.blocking(move |store, _| latches.iter().try_for_each(|latch| store.put_latch(latch, b"kill"))).await?;
         }
         Ok(status)
     }
