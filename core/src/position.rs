@@ -45,11 +45,13 @@ impl Position {
         self.unpriced
     }
 
-    /// Sets the cost of base that was there from the start.
-    pub fn price_if_unpriced(&mut self, price: Price) {
+    /// Sets the cost of base that was there from the start: as if it had been bought at this price, without a fee.
+    pub fn price_if_unpriced(&mut self, at: Timestamp, price: Price) {
         if self.unpriced {
-            self.cost += price * self.qty;
+            let (qty, bought) = (self.qty, price * self.qty);
+            self.cost += bought;
             self.unpriced = false;
+            self.trip = Some(Trip { opened: at, qty, bought, sold: Notional::ZERO, fees: Notional::ZERO });
         }
     }
 

@@ -8,9 +8,9 @@ use common::{
     BTC, MINUTE, ORDERS, at, check_state, command, dec, finish, lines, money, notes, price, run, running, spec, walk,
 };
 use rust_decimal::Decimal;
-use supervisor_core::domain::{Candle, OrderKind, Side};
-use supervisor_core::instance::{Control, Fact};
-use supervisor_core::sim::Backtest;
+use supervisor_core::domain::{Candle, OrderKind, PublicTrade, Side};
+use supervisor_core::instance::{Control, Fact, FactRecord};
+use supervisor_core::sim::{Backtest, Recording, ReplayFeed};
 use supervisor_core::strategy::Note;
 
 const FREE: &str = "maker_fee = 0; taker_fee = 0";
@@ -65,6 +65,82 @@ fn a_trend_that_turns_before_its_stop_is_left_by_the_cross() {
     assert!(sold.unwrap().starts_with("EMA cross down"));
     assert_eq!(lines(&facts, &["position.guarded"]), [""; 0]);
     assert!(state.stages.orders.positions()[0].qty().is_zero());
+}
+
+const QUICK: &str = "kind = trend_following; fast = 2; slow = 3; adx_period = 2; atr_period = 2; trail_atr = 90";
+
+/// Moment and text of each order and fill.
+fn moments(facts: &[FactRecord]) -> Vec<(i64, String)> {
+    let wanted = ["order.approved", "order.fill", "risk.vetoed"];
+    let told = facts.iter().filter(|record| wanted.contains(&record.fact.word()));
+    told.map(|record| (record.at.millis(), common::fact_line(&record.fact))).collect()
+}
+
+#[test]
+fn an_entry_that_fills_with_the_close_of_a_candle_is_known_to_that_candle() {
+    // Sent with the close of candle 6, filled a minute later with the close of candle 7, which crosses back.
+    let market = walk(&["100", "100", "100", "100", "100", "100", "102", "99", "99", "99"]);
+    let strategy = format!("{QUICK}; stop_atr = 90");
+    let (facts, state) = run(&spec(&strategy, "taker_fee = 0; latency_ms = 60000", ""), &market);
+    let (entry, exit) = (7 * MINUTE - 1, 8 * MINUTE - 1);
+    let expected = [
+        (entry, "order 1 buy 1.111 market to 127.5"),
+        (exit, "fill 1 buy 1.111 at 99 fee 0"),
+        (exit, "order 2 sell 1.111 market"),
+        (exit + MINUTE, "fill 2 sell 1.111 at 99 fee 0"),
+    ];
+    assert_eq!(moments(&facts), expected.map(|(at, text)| (at, text.to_owned())));
+    assert!(state.stages.orders.positions()[0].qty().is_zero());
+}
+
+#[test]
+fn an_entry_that_fills_with_the_first_trade_after_a_candle_is_known_to_that_candle() {
+    // One trade a minute: each ends the candle before it.
+    let prices = ["100", "100", "100", "100", "100", "100", "102", "99", "99", "99"];
+    let trade = |(minute, text): (usize, &&str)| PublicTrade {
+        at: at(minute as i64 * MINUTE),
+        price: price(text),
+        qty: common::qty("1"),
+    };
+    let trades = Recording::Trades(std::sync::Arc::new(prices.iter().enumerate().map(trade).collect()));
+    let spec = spec(&format!("{QUICK}; stop_atr = 90"), "taker_fee = 0; latency_ms = 60000", "");
+    let feed = Box::new(ReplayFeed::new(vec![(BTC, trades)]));
+    let facts = finish(&mut Backtest::new(std::sync::Arc::new(spec), feed));
+    let when: Vec<(i64, bool)> =
+        moments(&facts).into_iter().map(|(at, text)| (at / MINUTE, text.contains("sell"))).collect();
+    assert_eq!(when, [(7, false), (8, false), (8, true), (9, true)], "{:?}", moments(&facts));
+}
+
+#[test]
+fn base_from_the_start_cost_its_first_price_and_its_dust_is_no_position() {
+    // One BTC and half a lot, worth 100 at first, is sold when the averages cross down; the climb after that is bought.
+    let mut spec = spec(&format!("{QUICK}; stop_atr = 90"), "maker_fee = 0; taker_fee = 0", "");
+    spec.capital.base = common::qty("1");
+    let market =
+        walk(&["100", "101", "102", "103", "104", "103", "99", "98", "98", "98", "98", "102", "104", "106", "107"]);
+    let (facts, state) = run(&spec, &market);
+    assert_eq!(lines(&facts, &["position.round_trip"]), ["trip -1 Signal"], "99 for what was worth 100");
+    assert_eq!(state.stages.streak.metrics().trip_profit, money("-1"));
+    spec.capital.base = common::qty("1.0005");
+    let (facts, _) = run(&spec, &market);
+    let bought = moments(&facts).iter().filter(|(_, text)| text.starts_with("order 2 buy")).count();
+    assert_eq!(bought, 1, "{:?}", moments(&facts));
+}
+
+#[test]
+fn a_stop_waits_for_the_exit_that_is_under_way() {
+    // The averages cross back with candle 10; before that exit arrives, candle 11 opens under the stop.
+    let mut market = walk(&["100", "100", "100", "100", "100", "100", "101", "102", "103", "102", "101.5"]);
+    market.push(common::candle(11, ["99", "99", "98", "98"]));
+    market.push(common::candle(12, ["98", "98", "98", "98"]));
+    let strategy = format!("{QUICK}; stop_atr = 1");
+    let (facts, state) = run(&spec(&strategy, "taker_fee = 0; latency_ms = 50", ""), &market);
+    let told = moments(&facts);
+    assert_eq!(told.len(), 4, "one entry and one exit: {told:?}");
+    assert_eq!((told[2].0, told[3].0), (11 * MINUTE - 1, 11 * MINUTE + 20_000), "{told:?}");
+    assert_eq!(lines(&facts, &["position.guarded"]), ["guarded Stop"]);
+    assert!(state.stages.orders.positions()[0].qty().is_zero());
+    check_state(&spec(&strategy, "", ""), &state, "sold once");
 }
 
 #[test]

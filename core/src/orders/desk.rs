@@ -184,6 +184,20 @@ impl Desk {
         self.open.values().filter(wanted).map(|o| o.terms.order).collect()
     }
 
+    /// True while an order of the instrument is open.
+    #[must_use]
+    pub fn rests(&self, ix: InstrumentIx) -> bool {
+        self.open.values().any(|o| o.terms.instrument == ix)
+    }
+
+    /// True while an exit at market of the instrument is open and nobody asked for its end.
+    #[must_use]
+    pub fn leaves(&self, ix: InstrumentIx) -> bool {
+        let at_market =
+            |o: &Order| o.terms.purpose == Purpose::Exit && matches!(o.terms.kind, OrderKind::Market { .. });
+        self.open.values().any(|o| o.terms.instrument == ix && o.cancel.is_none() && at_market(o))
+    }
+
     /// The open order with this tag.
     #[must_use]
     pub fn tagged(&self, ix: InstrumentIx, tag: Tag) -> Option<OrderNo> {

@@ -1,8 +1,8 @@
 //! The position monitor: stop, target and trailing stop of each instrument's position.
 //!
 //! Owns one guard per instrument. Promises: a stop only ever tightens; an exit begins as an intent and passes the gate
-//! like every other order; resting orders are withdrawn before the exit is asked for, so that the base is free. Never:
-//! two exits at once.
+//! like every other order; resting orders are withdrawn before the exit is asked for, so that the base is free; a sale
+//! at market that is under way already is waited for. Never: two exits at once.
 
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,8 @@ pub struct Holding {
     pub position: Qty,
     /// True while any order of the instrument is open.
     pub resting: bool,
+    /// True while one of them sells at market: the position is on its way out.
+    pub leaving: bool,
 }
 
 impl Monitor {
@@ -241,7 +243,8 @@ impl Monitor {
         out: &mut Outbox,
     ) {
         if holding.resting {
-            let scope = CancelScope::Instrument(ix);
+            // To withdraw an exit at market and send another one would only sell later.
+            let scope = if holding.leaving { CancelScope::Entries(ix) } else { CancelScope::Instrument(ix) };
             out.push(Event::Cancel(CancelRequest { scope, reason: CancelReason::Close }));
         } else {
             Self::leave(cx, guard, ix, reached, holding, out);

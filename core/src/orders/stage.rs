@@ -162,7 +162,7 @@ impl Orders {
 
     fn on_quote(&mut self, cx: &Cx<'_>, ix: InstrumentIx, out: &mut Outbox) {
         if let (Some(position), Some(quote)) = (self.positions.get_mut(ix.at()), cx.quotes.get(ix)) {
-            position.price_if_unpriced(quote.last);
+            position.price_if_unpriced(quote.at, quote.last);
         }
         let holding = self.holding(ix);
         self.monitor.on_quote(cx, ix, holding, out);
@@ -197,7 +197,7 @@ impl Orders {
 
     fn holding(&self, ix: InstrumentIx) -> Holding {
         let position = self.positions.get(ix.at()).map_or(Qty::ZERO, Position::qty);
-        Holding { position, resting: self.desk.open().values().any(|order| order.terms.instrument == ix) }
+        Holding { position, resting: self.desk.rests(ix), leaving: self.desk.leaves(ix) }
     }
 
     /// Tells the shell when to wake this stage and whether it wants prices, when that changed.

@@ -36,7 +36,7 @@ impl Path {
         Self { instrument, candle, points, next: 0 }
     }
 
-    /// Open at the first millisecond, the extremes at one and two thirds, close at the last millisecond.
+    /// Open at the first millisecond, the extremes at one and two thirds, close and the whole at the last one.
     fn at(&self) -> Timestamp {
         let length = self.candle.close_time.since(self.candle.open_time);
         match self.next {
@@ -55,6 +55,8 @@ pub struct SchedulerState {
     pub venue: PaperVenue,
     /// Candles under way, one per instrument at most, in the order in which they began.
     paths: Vec<Path>,
+    /// True when the feed's next trade has met the venue already and only its fills were told.
+    met: bool,
     /// When the order stage wants to be woken.
     pub wake: Option<Timestamp>,
     /// Events taken from the feed.
@@ -109,7 +111,8 @@ impl Scheduler {
     /// A scheduler at the start of a feed.
     #[must_use]
     pub fn new(spec: &InstanceSpec, feed: Box<dyn Feed>) -> Self {
-        let state = SchedulerState { venue: PaperVenue::new(spec), paths: Vec::new(), wake: None, cursor: 0 };
+        let state =
+            SchedulerState { venue: PaperVenue::new(spec), paths: Vec::new(), met: false, wake: None, cursor: 0 };
         Self::resume(spec, feed, state)
     }
 
@@ -246,30 +249,42 @@ impl Scheduler {
         }
     }
 
-    /// One point of a candle under way; the last one completes it.
+    /// One point of a candle under way; the last one completes it. What that one filled is settled first: the strategy
+    /// must know its position when it sees the candle.
     fn walk(&mut self, which: usize, list: &mut Worklist) {
         let path = &mut self.state.paths[which];
-        let (at, instrument, price) = (path.at(), path.instrument, path.points[usize::from(path.next.min(3))]);
-        path.next += 1;
-        let done = (path.next == 4).then_some(path.candle);
-        self.state.venue.point(at, instrument, price, &mut self.reports);
-        self.tell(at, list);
-        match done {
-            None => list.input(at, Message::Market(MarketIn::Point(instrument, price))),
-            Some(candle) => {
-                self.state.paths.remove(which);
-                list.input(at, Message::Market(MarketIn::Candle(instrument, candle)))
+        let (at, instrument, candle) = (path.at(), path.instrument, path.candle);
+        if let Some(price) = path.points.get(usize::from(path.next)).copied() {
+            path.next += 1;
+            let last = path.next == 4;
+            if self.meet(at, instrument, price, list) || !last {
+                list.input(at, Message::Market(MarketIn::Point(instrument, price)));
+                return;
             }
-        };
+        }
+        self.state.paths.remove(which);
+        list.input(at, Message::Market(MarketIn::Candle(instrument, candle)));
     }
 
+    /// The next trade: a point, and then, once its fills are settled, part of a candle.
     fn print(&mut self, at: Timestamp, coming: Option<&FeedEvent>, list: &mut Worklist) {
-        if let Some(FeedEvent::Trade { instrument, trade }) = coming {
-            self.feed.advance();
-            self.state.venue.point(at, *instrument, trade.price, &mut self.reports);
-            self.tell(at, list);
-            list.input(at, Message::Market(MarketIn::Trade(*instrument, *trade)));
+        let Some(FeedEvent::Trade { instrument, trade }) = coming else { return };
+        let met = std::mem::take(&mut self.state.met);
+        if !met && self.meet(at, *instrument, trade.price, list) {
+            self.state.met = true;
+            list.input(at, Message::Market(MarketIn::Point(*instrument, trade.price)));
+            return;
         }
+        self.feed.advance();
+        list.input(at, Message::Market(MarketIn::Trade(*instrument, *trade)));
+    }
+
+    /// The venue at a new price. True: it has something to tell, and told it.
+    fn meet(&mut self, at: Timestamp, instrument: InstrumentIx, price: Price, list: &mut Worklist) -> bool {
+        self.state.venue.point(at, instrument, price, &mut self.reports);
+        let news = !self.reports.is_empty();
+        self.tell(at, list);
+        news
     }
 
     fn tell(&mut self, at: Timestamp, list: &mut Worklist) {

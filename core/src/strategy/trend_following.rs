@@ -152,7 +152,9 @@ impl TrendFollowing {
     fn enter(&mut self, view: &View<'_>, ix: InstrumentIx, close: Price, figures: Figures, out: &mut Outbox) {
         let Some(line) = self.lines.get_mut(ix.at()) else { return };
         let funds = view.funds(ix);
-        if line.phase != Phase::Idle || funds.position.is_positive() {
+        // What is less than a lot cannot be sold: it is no position.
+        let held = view.instrument(ix).map_or(Qty::ZERO, |instrument| instrument.round_qty(funds.position.get()));
+        if line.phase != Phase::Idle || held.is_positive() {
             out.push(Event::Note(ix, Note::Occupied));
             return;
         }
