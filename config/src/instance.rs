@@ -104,8 +104,8 @@ fn read(table: &Table, around: &Surroundings<'_>, problems: &mut Vec<Problem>) -
     top.missing("timeframe", "\"1s\" to \"1w\", such as \"1m\"");
     let timeframe = top.timeframe("timeframe");
     let pairs = read_pairs(&mut top);
-    let capital = read_capital(top.table("capital"), pairs.len());
     let (venue_model, steps) = read_venue_model(top.table("venue_model"));
+    let capital = read_capital(top.table("capital"), pairs.len(), steps.lot);
     let instruments = instruments(&pairs, steps);
     let beside = around.source.parent();
     let feed = read_feed(top.table("feed"), &Around { instruments: &instruments, timeframe, beside, env: around.env });

@@ -12,7 +12,7 @@ const INSTRUMENTS_MAX: usize = 100;
 #[derive(Clone, Copy)]
 pub(crate) struct Steps {
     tick: Decimal,
-    lot: Decimal,
+    pub(crate) lot: Decimal,
     notional_min: Decimal,
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn instruments(pairs: &[Pair], steps: Steps) -> Vec<Instrument> {
 }
 
 /// Reads `[capital]`: not negative, not nothing, base for a single instrument only.
-pub(crate) fn read_capital(mut reader: Reader<'_>, instruments: usize) -> Capital {
+pub(crate) fn read_capital(mut reader: Reader<'_>, instruments: usize, lot: Decimal) -> Capital {
     let range = Decimal::ZERO..=DECIMAL_MAX;
     let quote = reader.decimal_required("quote", range.clone(), "quote units");
     let base = reader.decimal("base", range, "base units").unwrap_or_default();
@@ -86,6 +86,10 @@ pub(crate) fn read_capital(mut reader: Reader<'_>, instruments: usize) -> Capita
     }
     if !base.is_zero() && instruments > 1 {
         reader.problem("base", format!("allowed with one instrument only; there are {instruments}"));
+    }
+    if !(base % lot).is_zero() {
+        // What is less than a lot could never be sold.
+        reader.problem("base", format!("allowed: a multiple of venue_model.lot_size = {}", lot.normalize()));
     }
     reader.finish();
     Capital { quote: Notional::new(quote), base: Qty::new(base) }

@@ -53,10 +53,11 @@ fn cells(state: &InstanceState) -> Vec<Qty> {
 #[test]
 fn a_cash_start_buys_under_the_price_and_leaves_the_nearest_line_empty() {
     let orders = |close| lines(&run(&grid(""), &[flat(0, close)]).0, &ORDERS);
-    let (eighty, ninety, hundred) = ("order 1 buy 1 limit 80", "order 2 buy 1 limit 90", "order 3 buy 1 limit 100");
-    assert_eq!(orders("104"), [eighty, ninety]);
-    assert_eq!(orders("106"), [eighty, ninety, hundred]);
-    assert_eq!(orders("100"), [eighty, ninety]);
+    // The lines next to the price come first.
+    let (ninety, eighty) = ("order 1 buy 1 limit 90", "order 2 buy 1 limit 80");
+    assert_eq!(orders("104"), [ninety, eighty]);
+    assert_eq!(orders("106"), ["order 1 buy 1 limit 100", "order 2 buy 1 limit 90", "order 3 buy 1 limit 80"]);
+    assert_eq!(orders("100"), [ninety, eighty]);
     assert_eq!(orders("79"), [""; 0]);
     assert_eq!(orders("125").len(), 4, "all four cells; the top line has none of its own");
 }
@@ -68,7 +69,7 @@ fn base_that_is_held_rests_above_the_price() {
     let (facts, state) = run(&spec, &[flat(0, "104"), flat(1, "104")]);
     assert_eq!(
         lines(&facts, &ORDERS),
-        ["order 1 buy 1 limit 80", "order 2 buy 1 limit 90", "order 3 sell 1 limit 110", "order 4 sell 0.5 limit 120"]
+        ["order 1 sell 1 limit 110", "order 2 sell 0.5 limit 120", "order 3 buy 1 limit 90", "order 4 buy 1 limit 80"]
     );
     assert_eq!(cells(&state), ["0", "0", "1", "0.5"].map(qty));
     let (_, state) = run(&spec, &[flat(0, "104"), candle(1, ["112", "121", "112", "121"])]);
@@ -84,8 +85,8 @@ fn a_balanced_start_buys_for_the_cells_above() {
         lines(&facts, &["order.approved", "order.fill"]),
         [
             "order 1 buy 2 market to 130",
-            "order 2 buy 1 limit 80",
-            "order 3 buy 1 limit 90",
+            "order 2 buy 1 limit 90",
+            "order 3 buy 1 limit 80",
             "fill 1 buy 2 at 104 fee 0",
             "order 4 sell 1 limit 110",
             "order 5 sell 1 limit 120",
@@ -284,7 +285,7 @@ fn a_falling_trend_stops_new_buys_and_nothing_else() {
     let (facts, state) = run(&grid("trend_filter = on"), &then(slope(119, 102), &[spike, ["112"; 4]]));
     assert_eq!(
         lines(&facts, &["order.fill", "position.round_trip"]),
-        ["fill 4 buy 1 at 110 fee 0", "fill 5 sell 1 at 120 fee 0", "trip 10 Pair"]
+        ["fill 1 buy 1 at 110 fee 0", "fill 5 sell 1 at 120 fee 0", "trip 10 Pair"]
     );
     assert_eq!(notes(&facts), [Note::Regime { regime: Regime::Down }]);
     assert_eq!(resting(&state), ["buy 80", "buy 90", "buy 100"], "what rested before stays");
@@ -364,7 +365,7 @@ fn a_stop_loss_sells_everything_and_ends_the_grid() {
         run(&grid("stop_loss_price = 79.5"), &[flat(0, "104"), fall, flat(2, "79"), back, flat(4, "111")]);
     assert_eq!(
         lines(&facts, &["order.fill", "position.guarded"]),
-        ["fill 2 buy 1 at 90 fee 0", "fill 1 buy 1 at 80 fee 0", "guarded Stop", "fill 6 sell 2 at 79 fee 0"]
+        ["fill 1 buy 1 at 90 fee 0", "fill 2 buy 1 at 80 fee 0", "guarded Stop", "fill 6 sell 2 at 79 fee 0"]
     );
     // The sells of the two fills were approved when the same point reached the stop: they did not leave, and the exit,
     // which had to wait for their base, was asked for again.
@@ -408,7 +409,7 @@ fn a_take_profit_ends_the_grid_whether_it_holds_base_or_not() {
 fn a_dry_run_says_once_what_it_would_do() {
     let dry = spec(GRID, FREE, "dry_run = true");
     let (facts, state) = run(&dry, &(0..200).map(|minute| flat(minute, "104")).collect::<Vec<_>>());
-    assert_eq!(lines(&facts, &["order.would_submit"]), ["would buy 1 limit 80", "would buy 1 limit 90"]);
+    assert_eq!(lines(&facts, &["order.would_submit"]), ["would buy 1 limit 90", "would buy 1 limit 80"]);
     assert_eq!(lines(&facts, &["order.approved", "risk.vetoed"]), [""; 0]);
     assert_eq!(state.stages.orders.desk().counts(), (0, 0));
 }
@@ -441,7 +442,7 @@ fn a_pair_completes_while_paused() {
     let mut bot = running(&spec, &candles, 1);
     command(&mut bot, Control::Pause);
     let facts = finish(&mut bot);
-    assert_eq!(lines(&facts, &["order.fill"]), ["fill 3 sell 1 at 110 fee 0"]);
+    assert_eq!(lines(&facts, &["order.fill"]), ["fill 1 sell 1 at 110 fee 0"]);
     assert_eq!(resting(&bot.state()), [""; 0], "and nothing is bought back");
 }
 

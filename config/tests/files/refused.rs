@@ -164,14 +164,22 @@ fn every_problem_of_every_file_is_reported_at_once() {
     let keys: Vec<&str> = problems.iter().map(|line| line.split(" = ").next().unwrap()).collect();
     let expected = [
         "supervisor.toml: stop.deadline_s",
-        "instances/a.toml: capital.quote",
         "instances/a.toml: venue_model.taker_fee",
+        "instances/a.toml: capital.quote",
         "instances/a.toml: strategy.levels",
         "instances/a.toml: strategy.foo",
         "instances/b.toml: id",
         "instances/b.toml: venue_model.tick_size",
     ];
     assert_eq!(keys, expected);
+}
+
+#[test]
+fn base_comes_in_whole_lots() {
+    let problems =
+        refused(MAIN, &[("a.toml", &GRID.replace("quote = 10000", "quote = 10000\nbase = 0.000015"))]).join("\n");
+    let expected = "capital.base = 0.000015: allowed: a multiple of venue_model.lot_size = 0.00001";
+    assert!(problems.contains(expected), "{problems}");
 }
 
 #[test]

@@ -115,6 +115,8 @@ struct Line {
     adx: Adx,
     atr: Atr,
     above: Option<bool>,
+    /// The averages have crossed down: hold nothing until they cross up.
+    unwanted: bool,
     phase: Phase,
 }
 
@@ -144,6 +146,7 @@ impl TrendFollowing {
             adx: Adx::new(params.adx_period),
             atr: Atr::new(params.atr_period),
             above: None,
+            unwanted: false,
             phase: Phase::Idle,
         };
         Self { params: *params, lines: vec![line; spec.instruments.len()] }
@@ -248,8 +251,10 @@ impl Strategy for TrendFollowing {
         let crossed = line.above.is_some_and(|before| before != above);
         line.above = Some(above);
         let figures = Figures { fast, slow, adx: adx.adx, atr };
-        if !above {
-            // Not only at the cross itself: an exit that was refused is asked for again at the next candle.
+        // From the cross down until the next cross up the position is unwanted: an exit that was refused is asked for
+        // again, and an entry that fills only now is sold.
+        line.unwanted = !above && (crossed || line.unwanted);
+        if line.unwanted {
             self.leave(view, ix, figures, out);
         } else if crossed {
             self.enter(view, ix, candle.close, figures, out);

@@ -163,7 +163,10 @@ impl Ladder {
         let nearest = self.nearest(price);
         for cell in 0..self.cells.len() {
             self.sell(cell, instrument, permit, out);
-            if cell != nearest && self.lines[cell] < price {
+        }
+        // The lines next to the price come first: when the room is not enough for all, the far ones go without.
+        for cell in (0..self.cells.len()).rev().filter(|cell| *cell != nearest) {
+            if self.lines[cell] < price {
                 self.buy(cell, permit, out);
             }
         }
