@@ -120,8 +120,7 @@ fn a_swing_between_two_lines_buys_low_and_sells_high_once_per_swing() {
     let spec = spec(GRID, "maker_fee = 0.001", "");
     let swing = |minute| candle(minute, ["100", "101", "89", "100.5"]);
     let (facts, state) = run(&spec, &[flat(0, "101"), swing(1), swing(2), swing(3), flat(4, "101")]);
-    let pair = |buy: u32| {
-        let sell = buy + 1;
+    let pair = |buy: u32, sell: u32| {
         [
             format!("fill {buy} buy 1 at 90 fee 0.09"),
             format!("fill {sell} sell 1 at 100 fee 0.1"),
@@ -129,7 +128,7 @@ fn a_swing_between_two_lines_buys_low_and_sells_high_once_per_swing() {
         ]
     };
     let trades = lines(&facts, &["order.fill", "position.round_trip"]);
-    assert_eq!(trades, [pair(2), pair(4), pair(6)].concat());
+    assert_eq!(trades, [pair(1, 3), pair(4, 5), pair(6, 7)].concat());
     let metrics = state.stages.streak.metrics();
     assert_eq!((metrics.trips, metrics.wins, metrics.pair_profit), (3, 3, money("29.43")));
 }
