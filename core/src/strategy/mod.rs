@@ -7,7 +7,7 @@ mod trend_following;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ClosedCandle, Fill, Instrument, InstrumentIx, Notional, Price, Quote, Timeframe};
+use crate::domain::{ClosedCandle, Fill, Instrument, InstrumentIx, Notional, Price, Quote, Side, Timeframe};
 use crate::instance::{Control, Cx, OrderEnded, Outbox};
 use crate::orders::ExitReason;
 use crate::params::{Problem, Reader};
@@ -77,6 +77,15 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn instrument(&self, ix: InstrumentIx) -> Option<&'a Instrument> {
         self.cx.spec.instruments.get(ix.at())
+    }
+
+    /// The ask, and the worst price of a purchase at market: half a collar over it, on the tick grid.
+    #[must_use]
+    pub fn ask_and_worst(&self, ix: InstrumentIx) -> Option<(Decimal, Price)> {
+        let spec = self.cx.spec;
+        let (_, ask) = self.quote(ix)?.sides(spec.venue_model.spread);
+        let worst = self.instrument(ix)?.round_price(Side::Buy, ask + ask * spec.risk.price_collar / Decimal::TWO);
+        Some((ask, worst))
     }
 
     /// Last quote.

@@ -214,8 +214,7 @@ fn entry(
 ) -> Option<(Intent, crate::domain::Notional)> {
     let instrument = view.instrument(ix)?;
     let model = &view.cx.spec.venue_model;
-    let (_, ask) = view.quote(ix)?.sides(model.spread);
-    let worst = instrument.round_price(Side::Buy, ask + ask * view.cx.spec.risk.price_collar / Decimal::TWO);
+    let (ask, worst) = view.ask_and_worst(ix)?;
     let stop_distance = instrument.indicator_price(figures.atr * params.stop_atr)?;
     let trail = instrument.indicator_price(figures.atr * params.trail_atr)?;
     let stop = close - stop_distance;

@@ -223,11 +223,9 @@ fn inventory(
     base: Qty,
     protect: Option<Protect>,
 ) -> Option<Event> {
-    let instrument = view.instrument(ix)?;
     let cells: Vec<Qty> = ladder.above(close).map(|(_, qty)| qty).collect();
     let qty = cells.iter().copied().sum::<Qty>() - base;
-    let (_, ask) = view.quote(ix)?.sides(view.cx.spec.venue_model.spread);
-    let worst = instrument.round_price(Side::Buy, ask + ask * view.cx.spec.risk.price_collar / Decimal::TWO);
+    let (_, worst) = view.ask_and_worst(ix)?;
     let reason = Reason::GridStart { cells: u32::try_from(cells.len()).unwrap_or(u32::MAX) };
     qty.is_positive().then(|| {
         Event::Intent(Box::new(Intent {
