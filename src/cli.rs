@@ -145,6 +145,20 @@ pub enum Verb {
     Version,
 }
 
+/// True when a command line that does not parse wants its failure in JSON all the same.
+pub fn wants_json(args: impl Iterator<Item = String>, env: Option<String>) -> bool {
+    let mut wanted = env;
+    let mut args = args.skip(1);
+    while let Some(arg) = args.next() {
+        if arg == "-o" || arg == "--output" {
+            wanted = args.next();
+        } else if let Some(format) = arg.strip_prefix("--output=").or_else(|| arg.strip_prefix("-o")) {
+            wanted = Some(format.trim_start_matches('=').to_owned());
+        }
+    }
+    matches!(wanted.as_deref(), Some("json" | "ndjson"))
+}
+
 /// `500ms`, `10s`, `2m`, or a number of seconds.
 fn parse_time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}': write a time such as 500ms, 10s or 2m, at most 24h");
@@ -220,6 +234,17 @@ mod tests {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} parses"));
             assert_eq!(error.exit_code(), 2, "{line}");
         }
+    }
+
+    #[test]
+    fn a_usage_error_is_told_in_the_wanted_form() {
+        let wants = |line: &str, env: Option<&str>| {
+            wants_json(line.split_whitespace().map(str::to_owned), env.map(str::to_owned))
+        };
+        for line in ["s statsu -o json", "s -ojson x", "s --output json", "s --output=ndjson", "s -o=json"] {
+            assert!(wants(line, None), "{line}");
+        }
+        assert!(wants("s x", Some("json")) && !wants("s x -o table", Some("json")) && !wants("s x -o", None));
     }
 
     #[test]

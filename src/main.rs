@@ -28,13 +28,27 @@ use out::Out;
 use verbs::{backtest, change, kill, logs, offline, read, status};
 
 fn main() -> ExitCode {
-    let Cli { globals, verb } = Cli::parse();
+    let Cli { globals, verb } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let out = Out::new(&globals);
     let exit = obey(&globals, &out, verb.unwrap_or_else(|| Verb::Run(RunArgs::default()))).unwrap_or_else(|fault| {
         out.fault(&fault);
         fault.exit
     });
     ExitCode::from(exit as u8)
+}
+
+/// A usage error in the form that was asked for; help and version are none.
+fn misused(error: &clap::Error) -> ExitCode {
+    let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    if !error.use_stderr() || !cli::wants_json(args, std::env::var("SUPERVISOR_OUTPUT").ok()) {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    out::say(&Fault::new(Exit::Usage, "usage", text.trim_start_matches("error: ").trim_end()).json());
+    ExitCode::from(Exit::Usage as u8)
 }
 
 fn obey(globals: &Globals, out: &Out, verb: Verb) -> Result<Exit, Fault> {

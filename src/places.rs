@@ -52,7 +52,7 @@ pub fn instance_with(
 
 /// How this program was called, so that a printed command works when it is typed in the same place.
 pub fn program() -> String {
-    let called = std::env::args().next().unwrap_or_default();
+    let called = std::env::args_os().next().map(|arg| arg.to_string_lossy().into_owned()).unwrap_or_default();
     let called = if called.contains('/') { called } else { "supervisor".to_owned() };
     let here = std::env::current_dir().ok();
     let relative = here.and_then(|here| PathBuf::from(&called).strip_prefix(here).ok().map(PathBuf::from));

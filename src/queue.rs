@@ -118,11 +118,13 @@ impl Pusher {
         self.shared.filled.notify_one();
     }
 
-    /// Takes them only when nothing waits: for pictures of which only the newest counts.
-    pub fn push_if_idle(&self, lines: &[u8]) {
-        if is_idle(&self.shared.lock()) {
+    /// Takes them only when nothing waits: for pictures of which only the newest counts. True: it has.
+    pub fn push_if_idle(&self, lines: &[u8]) -> bool {
+        let idle = is_idle(&self.shared.lock());
+        if idle {
             self.push(lines);
         }
+        idle
     }
 
     /// Waits until everything taken is written, at most for a while. True: it is.
@@ -217,7 +219,7 @@ mod tests {
         pusher.push(&vec![b'x'; WAITING_MAX]);
         pusher.push(b"lost\n");
         pusher.push(b"lost too\n");
-        pusher.push_if_idle(b"picture\n");
+        assert!(!pusher.push_if_idle(b"picture\n"));
         assert!(!pusher.flush(Duration::ZERO));
         open.send(()).unwrap();
         let (second, lost) = got.recv().unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use supervisor_actors::view::{InstanceStatus, State};
-use supervisor_actors::{By, Fleet, FleetSpec};
+use supervisor_actors::{By, Fleet, FleetError, FleetSpec};
 use supervisor_api::{Problem, door, serve};
 use supervisor_config::{FeedConfig, InstanceConfig, SupervisorConfig};
 use supervisor_state::{LockError, Recorder, RecorderHandle, StateDir, Store};
@@ -87,6 +87,19 @@ fn refused(error: LockError) -> Fault {
     }
 }
 
+/// A failure of our own fleet: nobody stands between, so the cause is told as it is.
+fn failed(error: FleetError) -> Fault {
+    match error {
+        FleetError::Internal { text } => Fault::new(Exit::Failed, "internal", text),
+        FleetError::UnknownInstance { .. }
+        | FleetError::UnknownOrder { .. }
+        | FleetError::Conflict { .. }
+        | FleetError::Invalid { .. }
+        | FleetError::Timeout { .. }
+        | FleetError::KillNotStored { .. } => Problem::from(error).into(),
+    }
+}
+
 /// True when the live table is shown.
 fn is_live(out: &Out) -> bool {
     std::io::stdout().is_terminal() && !out.format.is_json()
@@ -125,7 +138,7 @@ fn start_fleet(ready: Ready) -> Result<Fleet, Fault> {
         arbiters,
         stop_deadline: Duration::from_secs(config.stop.deadline_s),
     };
-    Ok(Fleet::launch(spec).map_err(Problem::from)?)
+    Fleet::launch(spec).map_err(failed)
 }
 
 /// One run.
@@ -150,20 +163,26 @@ impl Session<'_> {
             () = self.show(&fleet) => Ok(()),
         };
         self.note("stopping: no new entries, orders kept or cancelled as configured ...");
-        let report = fleet.shutdown(By::supervisor("the supervisor stops")).await.map_err(Problem::from);
+        let stopped = fleet.shutdown(By::supervisor("the supervisor stops")).await;
+        // Also an end that failed, on a full disk say, tells what the bots have.
+        let report = match &stopped {
+            Ok(report) => Ok(report.clone()),
+            Err(_) => fleet.report().await,
+        };
         let verdict = self.verdict(&fleet).await;
         server.stop().await;
         tracing::info!(event = "supervisor.stopped", "the supervisor has stopped");
         outcome?;
-        self.last_words(&report?)?;
+        self.last_words(&report.map_err(failed)?)?;
+        stopped.map_err(failed)?;
         verdict
     }
 
     /// Starts the bots; with `--until-end`, ends with the last replay.
     async fn work(&self, fleet: &Fleet) -> Result<(), Fault> {
-        fleet.autostart(&self.args.only).await.map_err(Problem::from)?;
+        fleet.autostart(&self.args.only).await.map_err(failed)?;
         if self.args.until_end {
-            fleet.ended().await.map_err(Problem::from)?;
+            fleet.ended().await.map_err(failed)?;
             return Ok(());
         }
         pending().await
@@ -171,7 +190,7 @@ impl Session<'_> {
 
     /// What runs, how to look at it, how to stop it.
     async fn greet(&self, fleet: &Fleet) -> Result<(), Fault> {
-        let status = fleet.status().await.map_err(Problem::from)?;
+        let status = fleet.status().await.map_err(failed)?;
         let rows: Vec<InstanceStatus> = status.items.into_iter().filter(|row| self.is_wanted(row)).collect();
         let (program, flag) = (places::program(), places::state_flag(self.globals));
         let one = rows.first().map_or("NAME", |row| row.id.as_str());
@@ -235,7 +254,7 @@ impl Session<'_> {
         if !self.args.until_end {
             return Ok(Exit::Done);
         }
-        let status = fleet.status().await.map_err(Problem::from)?;
+        let status = fleet.status().await.map_err(failed)?;
         let wanted: Vec<InstanceStatus> = status.items.into_iter().filter(|row| self.is_wanted(row)).collect();
         let failed = |row: &&InstanceStatus| {
             let broken = matches!(row.state, State::Quarantined | State::Backoff);
@@ -254,7 +273,9 @@ impl Session<'_> {
 
     fn last_words(&self, report: &Value) -> Result<(), Fault> {
         self.logging.flush(FLUSH);
-        let items = report.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut items = report.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let only = &self.args.only;
+        items.retain(|item| only.is_empty() || only.iter().any(|name| item["id"] == name.as_str()));
         report::print(self.out, &document("report", items))
     }
 }

@@ -1,6 +1,7 @@
 //! The figures of an instance that `status` shows, collected without copying its state.
 
 use supervisor_core::domain::{Notional, Timestamp};
+use supervisor_core::instance::InstanceState;
 use supervisor_core::market::Market;
 use supervisor_core::orders::Orders;
 use supervisor_core::risk::Risk;
@@ -42,6 +43,19 @@ pub struct Brief {
 }
 
 impl Brief {
+    /// Figures of a state at rest; what only actors count stays at zero.
+    #[must_use]
+    pub fn of(state: &InstanceState) -> Self {
+        let InstanceState { mark, scheduler, stages } = state;
+        let (clock, inputs, feed_position) = (mark.clock, mark.inputs, scheduler.cursor);
+        let mut brief = Self { clock, inputs, feed_position, ..Self::default() };
+        brief.market(&stages.market);
+        brief.risk(&stages.risk);
+        brief.orders(&stages.orders);
+        brief.streak(&stages.streak);
+        brief
+    }
+
     /// Figures of the order stage.
     pub fn orders(&mut self, stage: &Orders) {
         self.open_orders = stage.desk().open().len() as u64;

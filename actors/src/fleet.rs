@@ -25,9 +25,10 @@ use tokio::sync::oneshot;
 use crate::brief::Brief;
 use crate::clock::wall;
 use crate::conductor::Ask;
-use crate::supervisor::messages::{Alerts, Cards, Find, Raise, Seen, WaitEnded};
+use crate::prepare::recall;
+use crate::supervisor::messages::{Alerts, Cards, Find, Raise, Recalled, Seen, WaitEnded};
 use crate::supervisor::{Card, Supervisor};
-use crate::view::{AlertRow, FleetStatus, KillStatus, RiskRow};
+use crate::view::{AlertRow, FleetStatus, KillStatus, RiskRow, State};
 use crate::{guard, journal, rows};
 
 pub use error::FleetError;
@@ -128,19 +129,16 @@ impl Fleet {
         let instances = instances.into_iter().map(|config| (config, false));
         let instances = instances.chain(added.into_iter().map(|config| (config, true)));
         let kill = Arc::new(AtomicBool::new(status.on));
+        let latched = status.on.then(|| format!("kill switch ON since {}, by {}", status.at, status.by));
         let actor = Supervisor::new(instances, arbiters, store.clone(), recorder.clone(), kill.clone(), status);
         let supervisor = actor.start();
         let (accounts, env) = (Arc::new(accounts), Arc::new(env));
-        Ok(Self {
-            supervisor,
-            store,
-            recorder,
-            kill,
-            accounts,
-            env,
-            stop_ms: millis(stop_deadline),
-            started: Instant::now(),
-        })
+        let stop_ms = millis(stop_deadline);
+        let fleet = Self { supervisor, store, recorder, kill, accounts, env, stop_ms, started: Instant::now() };
+        if let Some(text) = latched {
+            fleet.raise("critical", "kill_switch", &text);
+        }
+        Ok(fleet)
     }
 
     async fn send<M>(&self, message: M) -> Result<M::Result, FleetError>
@@ -168,23 +166,41 @@ impl Fleet {
         &self.store
     }
 
-    /// Starts every instance with `autostart`; failures become alerts. Answers how many run.
+    /// Starts every instance with `autostart`; failures become alerts. Those that stay stopped still show what they
+    /// have. Answers how many run.
     ///
     /// # Errors
     /// [`FleetError::Internal`] when the supervisor is gone.
     pub async fn autostart(&self, only: &[String]) -> Result<usize, FleetError> {
-        let mut wanted = Vec::new();
+        let (mut wanted, mut resting) = (Vec::new(), Vec::new());
         for card in self.cards(None).await? {
             let id = card.spec.id.to_string();
             let stopped = self.store.get_latch(&stopped_latch(&id)).map_err(FleetError::internal)?.is_some();
             let by_config = only.is_empty() && card.config.autostart && !stopped;
             if by_config || only.contains(&id) {
                 wanted.push(id);
+            } else {
+                resting.push(card.config);
             }
         }
+        self.recall(resting).await?;
         let starts = wanted.iter().map(|id| self.begin(id, None, true));
         let started = stream::iter(starts).buffer_unordered(STARTS_AT_ONCE);
         Ok(started.filter(|report| std::future::ready(report.is_ok())).count().await)
+    }
+
+    /// What these have from an earlier run, for those who look. One that cannot be read is as one that has nothing: its
+    /// start will say why.
+    async fn recall(&self, resting: Vec<Arc<InstanceConfig>>) -> Result<(), FleetError> {
+        let found = self.blocking(move |store, _| {
+            let recalled =
+                resting.into_iter().filter_map(|config| Some((recall(store, &config).ok()??, config.spec.id)));
+            Ok::<Vec<_>, FleetError>(recalled.collect())
+        });
+        for ((life, state), id) in found.await? {
+            self.supervisor.do_send(Recalled { id, life, state: Arc::from(state) });
+        }
+        Ok(())
     }
 
     /// All instances.
@@ -278,7 +294,8 @@ impl Fleet {
             .cards(None)
             .await?
             .iter()
-            .filter(|card| card.state.is_live())
+            // One that is still being built has nothing to stop.
+            .filter(|card| card.state.is_live() && card.state != State::Starting)
             .map(|card| card.spec.id.to_string())
             .collect();
         let stops: Vec<_> = live.iter().map(|id| self.stop_now(id, None, by.clone())).collect();

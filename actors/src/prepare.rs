@@ -44,10 +44,12 @@ pub enum PrepareError {
     },
 }
 
-/// A snapshot with the spec it was taken under.
+/// A snapshot with the spec and the prices it was taken under.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     spec: InstanceSpec,
+    /// Origin of the feed.
+    feed: String,
     state: InstanceState,
 }
 
@@ -104,6 +106,9 @@ pub fn prepare(
         Some(state) => (Some(Box::new(InstanceState::clone(&state))), None),
         None => stored(store, &key, config, seq_last)?,
     };
+    if state.is_some() {
+        tracing::info!(event = "state.resumed", instance = id.as_str(), "goes on where it stopped");
+    }
     let life = match (&state, read_life(store, id)?) {
         (Some(_), Some(life)) => life,
         (_, before) => begin_life(store, id, before, seq_last)?,
@@ -113,6 +118,17 @@ pub fn prepare(
     Ok(Prepared { key, feed, state, seq_base, life, paused, remark })
 }
 
+/// What an instance that is not started has: the state it stopped with in an earlier run, if it still fits.
+///
+/// # Errors
+/// [`PrepareError`].
+pub fn recall(store: &Store, config: &InstanceConfig) -> Result<Option<(Life, Box<InstanceState>)>, PrepareError> {
+    let key = InstanceKey::new(config.spec.id.as_str())?;
+    let seq_last = store.last_fact_id(&key)?.map_or(0, |fact| fact.seq);
+    let (state, _) = stored(store, &key, config, seq_last)?;
+    Ok(read_life(store, config.spec.id)?.zip(state))
+}
+
 /// Where it is kept that an operator paused a bot: also a bot that starts afresh stays paused.
 pub fn paused_latch(id: &str) -> String {
     format!("paused/{id}")
@@ -120,9 +136,8 @@ pub fn paused_latch(id: &str) -> String {
 
 type Stored = (Option<Box<InstanceState>>, Option<String>);
 
-/// The newest snapshot, if it was taken at the journal's end under the same spec.
+/// The newest snapshot, if it was taken at the journal's end under the same spec and feed.
 fn stored(store: &Store, key: &InstanceKey, config: &InstanceConfig, seq_last: u64) -> Result<Stored, PrepareError> {
-    let id = config.spec.id;
     let Some(snapshot) = store.latest_snapshot(key)? else {
         let remark = (seq_last > 0).then(|| "it was not stopped cleanly last time, so it starts afresh".to_owned());
         return Ok((None, remark));
@@ -134,10 +149,9 @@ fn stored(store: &Store, key: &InstanceKey, config: &InstanceConfig, seq_last: u
         Ok(saved) => saved,
         Err(_) => return Ok((None, Some("its snapshot is of another version, so it starts afresh".to_owned()))),
     };
-    if saved.spec != config.spec {
+    if saved.spec != config.spec || saved.feed != config.feed.origin() {
         return Ok((None, Some("its configuration changed, so it starts afresh".to_owned())));
     }
-    tracing::info!(instance = id.as_str(), "goes on from its snapshot");
     Ok((Some(Box::new(saved.state)), None))
 }
 
@@ -161,14 +175,14 @@ fn begin_life(store: &Store, instance: InstanceId, before: Option<Life>, seq_las
 pub fn save(
     store: &Store,
     recorder: &RecorderHandle,
-    spec: &InstanceSpec,
+    config: &InstanceConfig,
     state: &InstanceState,
 ) -> Result<(), PrepareError> {
-    let instance = spec.id;
+    let instance = config.spec.id;
     let key = InstanceKey::new(instance.as_str())?;
     recorder.flush()?;
     let seq = store.last_fact_id(&key)?.map_or(0, |fact| fact.seq);
-    let saved = Saved { spec: spec.clone(), state: state.clone() };
+    let saved = Saved { spec: config.spec.clone(), feed: config.feed.origin(), state: state.clone() };
     let bytes =
         postcard::to_allocvec(&saved).map_err(|source| PrepareError::Row { what: "snapshot", instance, source })?;
     store.put_snapshot(&key, store.epoch(), seq, &bytes)?;

@@ -165,6 +165,8 @@ impl Supervisor {
             None => (Worklist::new(spec.clone()), Stages::new(&spec), Scheduler::new(&spec, feed)),
         };
         let latches = stages.risk.gate().latches();
+        // The latch may have been cleared while this was being prepared.
+        let paused = paused || entry.card.paused;
         let speed = match entry.card.config.feed.speed() {
             Speed::Max => None,
             Speed::Times(times) => Some(fast_f64(times)),

@@ -53,6 +53,11 @@ pub(crate) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Res
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_some_and(|first| *first != b'{') {
+        // A list would be taken for the fields in their order.
+        return Err(Problem::bad_request("bad_json", "the body is not what this route takes: a JSON object"));
+    }
     serde_json::from_slice(body).map_err(|error| {
         let message = error.to_string();
         let pointer = field(&message).map(|name| format!("/{name}")).unwrap_or_default();
@@ -99,6 +104,8 @@ mod tests {
         let missing = decode::<AddBody>("application/json", r#"{"toml":""}"#).unwrap_err();
         assert_eq!(missing.errors[0].pointer, "/path");
         assert_eq!(decode::<StopBody>("text/plain", "{}").unwrap_err().status, 415);
-        assert_eq!(decode::<StopBody>("application/json", "{").unwrap_err().code, "bad_json");
+        for body in ["{", "[]", " [\"keep\"]", "null", "7"] {
+            assert_eq!(decode::<StopBody>("application/json", body).unwrap_err().code, "bad_json", "{body}");
+        }
     }
 }

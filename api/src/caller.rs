@@ -51,6 +51,9 @@ impl RequestId {
     }
 }
 
+/// Longest reason that is recorded, characters.
+pub const REASON_MAX: usize = 500;
+
 /// What a handler knows of its request.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -59,9 +62,10 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// The author of a change.
+    /// The author of a change. A reason that is too long is cut and never refused: it must not hold up a kill.
     #[must_use]
-    pub fn by(&self, reason: String) -> By {
+    pub fn by(&self, reason: &str) -> By {
+        let reason = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_MAX).collect();
         By { by: self.by.clone(), reason, request: self.request.clone() }
     }
 }
@@ -95,6 +99,13 @@ mod tests {
         assert_eq!(Caller::of_uid(1000, 1000), Caller::Known("uid:1000".into()));
         assert_eq!(Caller::of_uid(0, 1000), Caller::Known("uid:0".into()));
         assert!(matches!(Caller::of_uid(1001, 1000), Caller::Refused(why) if why.contains("uid:1001")));
+    }
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        let ask = Ask { by: "uid:1".into(), request: "r".into() };
+        assert_eq!(ask.by("a\nb\u{1b}[2Jc").reason, "a b [2Jc");
+        assert_eq!(ask.by(&"x".repeat(60_000)).reason.len(), REASON_MAX);
     }
 
     #[test]

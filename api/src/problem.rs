@@ -120,6 +120,10 @@ impl From<FleetError> for Problem {
             }
             FleetError::Timeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text)
                 .hint("it may still happen: look with supervisor status"),
+            FleetError::KillNotStored { .. } => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "kill_not_stored", text)
+                .hint(
+                    "mend the disk, and start again with SUPERVISOR__RISK__TRADING_ENABLED=false: that latches it, too",
+                ),
             FleetError::Internal { .. } => {
                 tracing::error!(event = "api.internal", %text, "a request failed inside");
                 Self::internal()
@@ -157,7 +161,8 @@ mod tests {
     #[test]
     fn every_fleet_error_has_its_status_and_code() {
         let id = "gird".to_owned();
-        let rows: [(FleetError, u16, &str); 6] = [
+        let rows: [(FleetError, u16, &str); 7] = [
+            (FleetError::KillNotStored { open_after: 0 }, 500, "kill_not_stored"),
             (FleetError::UnknownInstance { id: id.clone(), suggestion: Some("grid".into()) }, 404, "unknown_instance"),
             (FleetError::UnknownOrder { id }, 404, "unknown_order"),
             (FleetError::Conflict { text: "kill is on".into(), code: "kill_switch" }, 409, "kill_switch"),

@@ -151,18 +151,18 @@ async fn add(fleet: Data<Fleet>, ask: Ask, req: HttpRequest, body: Bytes) -> Ans
         problem.errors.push(Wrong { pointer: "/path".to_owned(), message: "must be absolute".to_owned() });
         return Err(problem);
     }
-    let change = fleet.add(NewInstance { toml, path, set }, ask.by(reason)).await?;
+    let change = fleet.add(NewInstance { toml, path, set }, ask.by(&reason)).await?;
     Ok(HttpResponse::Created().json(Document::new("change", vec![change])))
 }
 
 async fn start(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
     let StartBody { set, reason } = json(req.headers(), &body)?;
-    document("change", vec![fleet.start(&id, StartOptions { set }, ask.by(reason)).await?])
+    document("change", vec![fleet.start(&id, StartOptions { set }, ask.by(&reason)).await?])
 }
 
 async fn stop(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
     let StopBody { on_stop, reason } = json(req.headers(), &body)?;
-    document("change", vec![fleet.stop(&id, on_stop, ask.by(reason)).await?])
+    document("change", vec![fleet.stop(&id, on_stop, ask.by(&reason)).await?])
 }
 
 fn reason(req: &HttpRequest, body: &[u8]) -> Result<String, Problem> {
@@ -170,19 +170,19 @@ fn reason(req: &HttpRequest, body: &[u8]) -> Result<String, Problem> {
 }
 
 async fn pause(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
-    document("change", vec![fleet.pause(&id, ask.by(reason(&req, &body)?)).await?])
+    document("change", vec![fleet.pause(&id, ask.by(&reason(&req, &body)?)).await?])
 }
 
 async fn resume(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
-    document("change", vec![fleet.resume(&id, ask.by(reason(&req, &body)?)).await?])
+    document("change", vec![fleet.resume(&id, ask.by(&reason(&req, &body)?)).await?])
 }
 
 async fn restart(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
-    document("change", vec![fleet.restart(&id, ask.by(reason(&req, &body)?)).await?])
+    document("change", vec![fleet.restart(&id, ask.by(&reason(&req, &body)?)).await?])
 }
 
 async fn remove(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
-    document("change", vec![fleet.remove(&id, ask.by(reason(&req, &body)?)).await?])
+    document("change", vec![fleet.remove(&id, ask.by(&reason(&req, &body)?)).await?])
 }
 
 async fn facts(fleet: Data<Fleet>, id: Path<String>, req: HttpRequest) -> Answer {
@@ -219,7 +219,7 @@ async fn kill_status(fleet: Data<Fleet>) -> Answer {
 }
 
 async fn kill(fleet: Data<Fleet>, ask: Ask, req: HttpRequest, body: Bytes) -> Answer {
-    document("kill", vec![fleet.kill(ask.by(reason(&req, &body)?)).await?])
+    document("kill", vec![fleet.kill(ask.by(&reason(&req, &body)?)).await?])
 }
 
 async fn kill_clear(fleet: Data<Fleet>, ask: Ask, req: HttpRequest, body: Bytes) -> Answer {
@@ -228,7 +228,7 @@ async fn kill_clear(fleet: Data<Fleet>, ask: Ask, req: HttpRequest, body: Bytes)
         let text = format!("clearing the kill switch needs {{\"confirm\":\"{CONFIRM_RESUME}\"}}");
         return Err(Problem::bad_request("confirmation_needed", text));
     }
-    document("kill_status", vec![fleet.kill_clear(ask.by(reason)).await?])
+    document("kill_status", vec![fleet.kill_clear(ask.by(&reason)).await?])
 }
 
 async fn report(fleet: Data<Fleet>) -> Answer {

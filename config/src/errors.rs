@@ -1,4 +1,6 @@
 //! What is wrong with a configuration, all of it at once.
+//!
+//! Promises: what stands at a key that sounds like a secret is not repeated.
 
 use std::fmt;
 
@@ -31,7 +33,8 @@ impl ConfigProblem {
     /// About a key of a file.
     #[must_use]
     pub fn of_key(file: &str, key: &str, value: impl Into<String>, expected: impl Into<String>) -> Self {
-        let (value, expected) = (value.into(), expected.into());
+        let value = if sounds_secret(key) { "(not shown)".to_owned() } else { value.into() };
+        let expected = expected.into();
         Self { file: file.to_owned(), place: None, key: key.to_owned(), value, expected }
     }
 
@@ -41,6 +44,11 @@ impl ConfigProblem {
         self.place = place;
         self
     }
+}
+
+fn sounds_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["secret", "token", "passw", "passphrase", "api_key", "apikey", "private"].iter().any(|word| key.contains(word))
 }
 
 impl fmt::Display for ConfigProblem {
@@ -80,5 +88,17 @@ impl ConfigErrors {
     /// Itself, when there are problems.
     pub fn none_or<T>(self, value: T) -> Result<T, Self> {
         if self.problems.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_a_wrong_place_is_not_repeated() {
+        let wrong = |key: &str| ConfigProblem::of_key("bot.toml", key, "hunter2", "unknown key").to_string();
+        assert_eq!(wrong("risk.api_key"), "bot.toml: risk.api_key = (not shown): unknown key");
+        assert!(!wrong("account.SecretPhrase").contains("hunter2") && wrong("strategy.levles").contains("hunter2"));
     }
 }

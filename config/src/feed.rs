@@ -52,6 +52,15 @@ impl FeedConfig {
             Self::Replay { speed, .. } | Self::Synthetic { speed, .. } => *speed,
         }
     }
+
+    /// Which prices it brings, whatever their pace: a state that was reached on others does not fit.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        match self {
+            Self::Replay { path, .. } => format!("replay of {path}"),
+            Self::Synthetic { spec, .. } => format!("made up: {spec:?}"),
+        }
+    }
 }
 
 /// What the feed has to fit.

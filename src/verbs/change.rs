@@ -3,6 +3,7 @@
 //! Promises: every bot is tried, also after one has failed; some done and some not is exit code 10; `--dry-run` changes
 //! nothing.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -132,7 +133,8 @@ fn each(
         let known = known(&client, flags).await?;
         let mut names: Vec<String> =
             if flags.all { known.iter().map(|row| row.id.clone()).collect() } else { names.to_vec() };
-        names.dedup();
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
         let (mut done, mut faults) = (Vec::new(), Vec::new());
         for name in &names {
             let outcome = if flags.dry_run {

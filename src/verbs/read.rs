@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use supervisor_actors::view::{AlertRow, FactRow, OrderRow, PositionRow, RiskRow, TradeRow};
 use supervisor_core::instance::DIGEST_COVERS;
-use supervisor_core::params::nearest;
 
 use crate::cli::{DigestArgs, ExplainArgs, Globals, LimitArg, NameArg, OneArg, OrdersArgs, TradesArgs};
 use crate::client::{Client, talk};
@@ -137,10 +136,10 @@ pub fn digest(globals: &Globals, out: &Out, args: &DigestArgs) -> Result<Exit, F
         items(&report).iter().filter_map(|item| Some((item.get("id")?.as_str()?, item.get("digest")?))).collect();
     let wanted = |id: &str| args.name.as_deref().is_none_or(|name| name == id);
     if let Some(name) = args.name.as_deref().filter(|name| !found.iter().any(|(id, _)| id == name)) {
-        let near = nearest(name, &found.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-        let near = near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
-        let text = format!("no bot named '{name}'{near}");
-        return Err(Fault::new(Exit::Unknown, "unknown_instance", text).hint("list them: supervisor status -o name"));
+        // Unknown, or known and without a state.
+        talk(client.get(&["instances", name], &[]))?;
+        let text = format!("'{name}' has not run yet, so it has no state");
+        return Err(Fault::new(Exit::Check, "no_state", text).hint(format!("supervisor start-instance {name}")));
     }
     let rows = found.iter().filter(|(id, _)| wanted(id));
     let rows = rows.map(|(id, digest)| serde_json::json!({ "id": id, "digest": digest })).collect();

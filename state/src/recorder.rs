@@ -140,18 +140,22 @@ impl Answer {
         self.open = false;
         // The receiver may look at the depth: this batch is no part of it any more.
         self.shared.depth.fetch_sub(1, Ordering::Relaxed);
+        let mut known = false;
         if let Err(error) = &outcome {
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
-            *locked(&self.shared.last_error) = Some(error.clone());
+            let before = locked(&self.shared.last_error).replace(error.clone());
+            known = before.is_some_and(|before| before.to_string() == error.to_string());
         }
         match (self.done.take(), outcome) {
             (Some(done), outcome) => {
                 if catch_unwind(AssertUnwindSafe(|| done(outcome))).is_err() {
-                    tracing::error!(target: "recorder", "the receiver of a recorder's answer panicked");
+                    tracing::error!(target: "recorder", event = "recorder.panicked", "the receiver of a recorder's answer panicked");
                 }
             }
-            (None, Err(error)) => tracing::error!(target: "recorder", %error, "facts were not recorded"),
-            (None, Ok(_)) => {}
+            (None, Err(error)) if !known => {
+                tracing::error!(target: "recorder", event = "recorder.refused", %error, "facts were not recorded");
+            }
+            (None, Ok(_) | Err(_)) => {}
         }
     }
 }
@@ -268,7 +272,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            tracing::error!(target: "recorder", %error, "the recorder ended with an error");
+            tracing::error!(target: "recorder", event = "recorder.ended", %error, "the recorder ended with an error");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The program as people and scripts use it: the built binary, its streams and its exit codes.
 
+mod again;
 mod http;
 mod offline;
 mod running;
@@ -112,9 +113,14 @@ impl Run {
     }
 
     /// Asks it to end and reads the rest of what it says.
-    fn end(mut self) -> (i32, String) {
+    fn end(self) -> (i32, String) {
+        self.end_by("kill -TERM $0")
+    }
+
+    /// The same by a line of shell in which `$0` is its process id.
+    fn end_by(mut self, line: &str) -> (i32, String) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", line, &pid]).status().unwrap().success());
         let rest: Vec<String> = self.lines.by_ref().map(Result::unwrap).collect();
         (self.child.wait().unwrap().code().unwrap(), rest.join("\n"))
     }

@@ -17,6 +17,13 @@ fn usage_errors_are_2_and_suggest() {
 }
 
 #[test]
+fn a_usage_error_is_json_where_json_is_wanted() {
+    let seen = said(&["statsu", "-o", "json"]);
+    assert_eq!((seen.code, seen.out.as_str()), (2, ""));
+    assert_eq!(seen.error()["code"], "usage");
+}
+
+#[test]
 fn nobody_there_is_5_and_names_the_command() {
     let place = Place::new();
     let human = place.said(&["status"]);

@@ -1,5 +1,6 @@
 //! Starting, stopping, pausing, adding and removing instances.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,6 +17,12 @@ fn invalid(errors: supervisor_config::ConfigErrors) -> FleetError {
     FleetError::Invalid { problems: errors.problems.iter().map(ToString::to_string).collect() }
 }
 
+/// The text of a shipped instance that lies inside the program.
+fn shipped(source: &Path) -> Option<&'static str> {
+    let found = SHIPPED_INSTANCES.iter().find(|(name, _)| source.ends_with(name) && !source.exists());
+    found.map(|(_, text)| *text)
+}
+
 impl Fleet {
     /// Starts an instance; one that runs already is left alone.
     ///
@@ -24,6 +31,10 @@ impl Fleet {
     pub async fn start(&self, id: &str, options: StartOptions, by: By) -> Result<ChangeReport, FleetError> {
         let card = self.card(id).await?;
         self.refuse_if_killed()?;
+        if card.state.is_live() && !options.set.is_empty() {
+            let text = format!("'{id}' is {}; a setting needs a start: stop it first", card.state.word());
+            return Err(FleetError::Conflict { text, code: "wrong_state" });
+        }
         if card.state == State::Paused {
             return self.resume(id, by).await;
         }
@@ -46,10 +57,14 @@ impl Fleet {
 
     fn reread(&self, card: &Card, set: &[(String, String)]) -> Result<InstanceConfig, FleetError> {
         let source = &card.config.source;
-        let shipped = SHIPPED_INSTANCES.iter().find(|(name, _)| source.ends_with(name) && !source.exists());
-        let read = match shipped {
-            Some((_, text)) => instance_from_text(text, source, &self.accounts, set, &self.env),
-            None => load_instance(source, &self.accounts, set, &self.env),
+        let read = if card.added {
+            // It is what was added, settings included; the file may be gone.
+            let NewInstance { toml, path, set: first } = self.added(card.spec.id.as_str())?;
+            instance_from_text(&toml, &path, &self.accounts, &[&first, set].concat(), &self.env)
+        } else if let Some(text) = shipped(source) {
+            instance_from_text(text, source, &self.accounts, set, &self.env)
+        } else {
+            load_instance(source, &self.accounts, set, &self.env)
         };
         let config = read.map_err(invalid)?;
         if config.spec.id != card.spec.id {
@@ -58,6 +73,11 @@ impl Fleet {
             });
         }
         Ok(config)
+    }
+
+    fn added(&self, id: &str) -> Result<NewInstance, FleetError> {
+        let bytes = self.store().get_latch(&added_latch(id)).map_err(FleetError::internal)?.unwrap_or_default();
+        serde_json::from_slice(&bytes).map_err(FleetError::internal)
     }
 
     pub(super) async fn begin(
@@ -125,8 +145,14 @@ impl Fleet {
     /// [`FleetError`]: unknown, still starting, or no end within the deadline of `[stop]`.
     pub async fn stop(&self, id: &str, on_stop: Option<OnStop>, by: By) -> Result<ChangeReport, FleetError> {
         let name = stopped_latch(self.card(id).await?.spec.id.as_str());
-        self.blocking(move |store, _| store.put_latch(&name, b"stopped")).await?;
-        self.stop_now(id, on_stop, by).await
+        let latch = name.clone();
+        self.blocking(move |store, _| store.put_latch(&latch, b"stopped")).await?;
+        let stopped = self.stop_now(id, on_stop, by).await;
+        if matches!(stopped, Err(FleetError::Conflict { .. })) {
+            // It was refused, so the next run is not to keep it stopped.
+            self.blocking(move |store, _| store.remove_latch(&name)).await?;
+        }
+        stopped
     }
 
     pub(super) async fn stop_now(&self, id: &str, on_stop: Option<OnStop>, by: By) -> Result<ChangeReport, FleetError> {
@@ -189,10 +215,13 @@ impl Fleet {
         self.send(Forget { id: id.to_owned() }).await??;
         let latches = [added_latch(id), stopped_latch(id), paused_latch(id)];
         self.blocking(move |store, _| latches.iter().try_for_each(|latch| store.remove_latch(latch))).await?;
-        let back = if card.config.source.exists() && !card.added {
-            format!("; its file {} is still there and will be read at the next run", card.config.source.display())
-        } else {
+        let source = &card.config.source;
+        let back = if card.added {
             String::new()
+        } else if shipped(source).is_some() {
+            "; it belongs to the shipped configuration and will be there again at the next run".to_owned()
+        } else {
+            format!("; while its file {} is there, the next run will read it", source.display())
         };
         let text = format!("'{id}' is removed; its journal stays{back}");
         Ok(ChangeReport { id: id.to_owned(), state: State::Stopped, changed: true, text })

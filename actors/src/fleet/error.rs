@@ -37,6 +37,15 @@ pub enum FleetError {
         /// How long was waited.
         ms: u64,
     },
+    /// 500, exit 1. The kill switch is on in this process, but not on disk.
+    #[error(
+        "the kill switch is ON and holds in this process, but it could not be stored: a restart would forget it; \
+         {open_after} orders are still open"
+    )]
+    KillNotStored {
+        /// Orders whose cancels are under way.
+        open_after: u64,
+    },
     /// 500, exit 1.
     #[error("{text}")]
     Internal {

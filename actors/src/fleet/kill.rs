@@ -19,11 +19,15 @@ impl Fleet {
     /// The kill switch: shuts every gate at once, persists the latch, cancels resting orders, keeps positions.
     ///
     /// # Errors
-    /// [`FleetError::Internal`] when the latch could not be persisted; it holds in this process all the same.
+    /// [`FleetError::KillNotStored`] when the latch could not be persisted; it holds in this process all the same.
     pub async fn kill(&self, by: By) -> Result<KillReport, FleetError> {
         self.kill.store(true, Ordering::Release);
         let before = self.open_orders(300).await?;
-        let status = KillStatus { on: true, at: wall().to_string(), by: by.by.clone(), reason: by.reason.clone() };
+        let status = match self.kill_status().await? {
+            // Who threw it first, when and why is what counts.
+            thrown if thrown.on => thrown,
+            _ => KillStatus { on: true, at: wall().to_string(), by: by.by.clone(), reason: by.reason.clone() },
+        };
         let latch = status.clone();
         let stored = self.blocking(move |store, _| write_kill(store, &latch)).await;
         let told = self.send(Kill { status: status.clone(), by }).await?;
@@ -36,7 +40,7 @@ impl Fleet {
         if let Err(error) = stored {
             let text = format!("the kill switch is on, but could not be persisted: {error}");
             self.raise("critical", "kill.not_persisted", &text);
-            return Err(FleetError::Internal { text });
+            return Err(FleetError::KillNotStored { open_after: after });
         }
         let (halted, open_before) = (told.len() as u64, before.max(after));
         Ok(KillReport { kill: status, halted, open_before, open_after: after })
@@ -69,13 +73,21 @@ impl Fleet {
     /// # Errors
     /// [`FleetError::Internal`] when the latch could not be removed from disk; then it stays on.
     pub async fn kill_clear(&self, by: By) -> Result<KillStatus, FleetError> {
-        self.blocking(|store, _| store.remove_latch(KILL_LATCH)).await?;
+        let live = self.cards(None).await?.into_iter().filter(|card| card.state.is_live());
+        let paused: Vec<String> = live.map(|card| paused_latch(card.spec.id.as_str())).collect();
+        let killed = self.kill_status().await?.on;
+        // First the pauses: a crash in between must not let anything run.
+        self.blocking(move |store, _| {
+            if killed {
+                paused.iter().try_for_each(|latch| store.put_latch(latch, b"kill"))?;
+            }
+            store.remove_latch(KILL_LATCH)
+        })
+        .await?;
         self.kill.store(false, Ordering::Release);
         let status = KillStatus { on: false, at: wall().to_string(), by: by.by.clone(), reason: by.reason.clone() };
-        if self.kill_status().await?.on {
-            let told = self.send(Kill { status: status.clone(), by }).await?;
-            let latches: Vec<String> = told.iter().map(|card| paused_latch(card.spec.id.as_str())).collect();
-            self.blocking(move |store, _| latches.iter().try_for_each(|latch| store.put_latch(latch, b"kill"))).await?;
+        if killed {
+            self.send(Kill { status: status.clone(), by }).await?;
         }
         Ok(status)
     }

@@ -49,9 +49,10 @@ impl Handler<Finished> for Supervisor {
             return;
         };
         entry.saving = true;
+        let config = card.config.clone();
         let (store, recorder, home) = (self.store.clone(), self.recorder.clone(), ctx.address());
         actix::spawn(async move {
-            let saved = tokio::task::spawn_blocking(move || save(&store, &recorder, &spec, &last)).await;
+            let saved = tokio::task::spawn_blocking(move || save(&store, &recorder, &config, &last)).await;
             let error = match saved {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::Card;
 use crate::brief::Brief;
 use crate::fleet::{By, FleetError};
-use crate::prepare::Prepared;
+use crate::prepare::{Life, Prepared};
 use crate::stage::Shutdown;
 use crate::view::{AlertRow, KillStatus, State};
 
@@ -33,6 +33,7 @@ call!(/** Wants to start one. */ Begin { id: String, config: Option<Arc<Instance
 call!(/** Everything is there: start its actors. */ Launch { id: InstanceId, generation: u32, prepared: Box<Prepared> } -> Result<State, FleetError>);
 call!(/** It could not be started. */ Failed { id: InstanceId, text: String } -> ());
 call!(/** A bot that no directory holds. */ Insert { config: Arc<InstanceConfig>, added: bool } -> Result<(), FleetError>);
+call!(/** What one that does not run has from an earlier run. */ Recalled { id: InstanceId, life: Life, state: Arc<InstanceState> } -> ());
 call!(/** Forget one that is not live. */ Forget { id: String } -> Result<(), FleetError>);
 call!(/** Wants to stop one. */ BeginStop { id: String, on_stop: Option<OnStop>, by: By } -> Result<Option<oneshot::Receiver<()>>, FleetError>);
 call!(/** Entries off or on. */ Pause { id: String, on: bool, by: By } -> Result<(Card, bool), FleetError>);

@@ -8,10 +8,11 @@ use supervisor_core::instance::{Audit, Control};
 use tokio::sync::oneshot;
 
 use super::messages::{
-    Alerts, Begin, BeginStop, Begun, Cards, Failed, Find, Forget, Insert, Kill, KillNow, Launch, Pause, Raise, Seen,
-    WaitEnded,
+    Alerts, Begin, BeginStop, Begun, Cards, Failed, Find, Forget, Insert, Kill, KillNow, Launch, Pause, Raise,
+    Recalled, Seen, WaitEnded,
 };
 use super::{Card, Entry, Supervisor};
+use crate::brief::Brief;
 use crate::conductor::Command;
 use crate::fleet::{By, FleetError};
 use crate::view::State;
@@ -48,8 +49,8 @@ impl Handler<Begin> for Supervisor {
         }
         let card = &mut entry.card;
         if let Some(config) = config {
-            if config.spec != *card.spec {
-                // Another spec is another life: the old state does not fit it.
+            if config.spec != *card.spec || config.feed.origin() != card.config.feed.origin() {
+                // Another spec, or other prices, is another life: the old state does not fit it.
                 card.last = None;
             }
             card.spec = Arc::new(config.spec.clone());
@@ -103,6 +104,18 @@ impl Handler<Insert> for Supervisor {
         }
         self.entries.insert(id, Entry::new(Card::new(config, added)));
         Ok(())
+    }
+}
+
+impl Handler<Recalled> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Recalled { id, life, state }: Recalled, _: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.card.state == State::Stopped && entry.card.last.is_none() {
+            entry.card.brief = Brief::of(&state);
+            entry.card.life = Some(life);
+            entry.card.last = Some(state);
+        }
     }
 }
 
@@ -184,7 +197,9 @@ impl Handler<Kill> for Supervisor {
     fn handle(&mut self, Kill { status, by }: Kill, _: &mut Context<Self>) -> Self::Result {
         let control = if status.on { Control::Kill } else { Control::ClearKill };
         let text = if status.on { "kill switch ON" } else { "kill switch cleared; bots stay paused" };
-        self.alert(if status.on { "critical" } else { "warning" }, "", "kill_switch", format!("{text}: {}", by.reason));
+        let why = if by.reason.is_empty() { String::new() } else { format!(": {}", by.reason) };
+        let severity = if status.on { "critical" } else { "warning" };
+        self.alert(severity, "", "kill_switch", format!("{text}, by {}{why}", by.by));
         self.kill_status = status;
         let mut cards = Vec::new();
         for entry in self.entries.values_mut() {
@@ -195,6 +210,10 @@ impl Handler<Kill> for Supervisor {
                     entry.card.paused |= control == Control::ClearKill;
                     entry.card.state = if control == Control::Kill { State::Killed } else { State::Paused };
                 }
+                cards.push(entry.card.clone());
+            } else if live {
+                // It is being built: its launch will find the latch, or that it was cleared meanwhile.
+                entry.card.paused |= control == Control::ClearKill;
                 cards.push(entry.card.clone());
             }
         }

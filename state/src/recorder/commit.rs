@@ -186,7 +186,7 @@ impl<S: StateStore> Committer<S> {
     }
 
     fn fail(&mut self, failure: RecordError) {
-        tracing::error!(target: "recorder", error = %failure, "facts can no longer be made durable");
+        tracing::error!(target: "recorder", event = "recorder.failed", error = %failure, "facts can no longer be made durable");
         *locked(&self.shared.last_error) = Some(failure.clone());
         self.unsynced_since = None;
         self.failure = Some(failure);
