@@ -227,13 +227,20 @@ impl Sink for Rotating {
 /// it swallows everything: a closed pipe must not stop trading.
 pub struct Stream {
     stderr: bool,
+    /// Everything goes through as it is: a screen moves the cursor also where colours are off.
+    raw: bool,
     closed: bool,
 }
 
 impl Stream {
     /// Standard error or standard output.
     pub const fn new(stderr: bool) -> Self {
-        Self { stderr, closed: false }
+        Self { stderr, raw: false, closed: false }
+    }
+
+    /// Standard output of a live screen.
+    pub const fn screen() -> Self {
+        Self { stderr: false, raw: true, closed: false }
     }
 }
 
@@ -247,6 +254,9 @@ impl Sink for Stream {
         let all = [note.as_bytes(), lines].concat();
         let written = if self.stderr {
             anstream::stderr().lock().write_all(&all)
+        } else if self.raw {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&all).and_then(|()| stdout.flush())
         } else {
             let mut stdout = anstream::stdout().lock();
             stdout.write_all(&all).and_then(|()| stdout.flush())

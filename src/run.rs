@@ -109,6 +109,7 @@ fn is_live(out: &Out) -> bool {
 fn logging(out: &Out, lock: &StateDir, config: &SupervisorConfig) -> Result<Logging, Fault> {
     let people = match (out.format.is_json(), is_live(out)) {
         (true, _) if !out.is_verbose() => None,
+        (false, true) => Some(Stream::screen()),
         (json, _) => Some(Stream::new(json)),
     };
     let people = people.map(|stream| Queue::start("lines", stream)).transpose();

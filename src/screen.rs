@@ -23,6 +23,8 @@ const EVENT_BOTS: usize = 32;
 pub struct Screen {
     to: Pusher,
     footer: String,
+    /// No colours; the cursor moves all the same.
+    plain: bool,
     drawn: usize,
     size: (usize, usize),
     events: VecDeque<String>,
@@ -32,8 +34,9 @@ pub struct Screen {
 
 impl Screen {
     /// An empty one; `footer` is its last line.
-    pub const fn new(to: Pusher, footer: String) -> Self {
-        Self { to, footer, drawn: 0, size: (0, 0), events: VecDeque::new(), seen: BTreeMap::new(), alerts: 0 }
+    pub fn new(to: Pusher, footer: String) -> Self {
+        let plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
+        Self { to, footer, plain, drawn: 0, size: (0, 0), events: VecDeque::new(), seen: BTreeMap::new(), alerts: 0 }
     }
 
     /// Looks at the fleet and draws.
@@ -99,10 +102,18 @@ impl Screen {
             drawn => format!("\x1b[{drawn}A\r"),
         };
         for line in lines {
+            let line = if self.plain { uncoloured(line) } else { line.clone() };
             let _ = writeln!(frame, "{line}\x1b[K");
         }
         frame + "\x1b[J"
     }
+}
+
+/// A line without its colours: `ESC [ ... m`.
+fn uncoloured(line: &str) -> String {
+    let mut parts = line.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
 /// True for what another line says already.
@@ -168,6 +179,12 @@ fn cut(line: &str, width: usize) -> String {
 mod tests {
     use super::*;
     use supervisor_actors::view::KillStatus;
+
+    #[test]
+    fn a_line_loses_its_colours_only() {
+        assert_eq!(uncoloured("\x1b[1;37;41mKILL\x1b[0m on 10 m"), "KILL on 10 m");
+        assert_eq!(uncoloured("plain"), "plain");
+    }
 
     #[test]
     fn the_picture_keeps_within_the_terminal() {
