@@ -19,8 +19,10 @@ const CANDLES: u64 = 200_000;
 
 fn bot(at: usize, strategy: &str) -> supervisor_config::InstanceConfig {
     common::instance(&format!(
-        "id = \"bot-{at}\"\nname = \"bot\"\ninstruments = [\"BTCUSDT\"]\ntimeframe = \"1m\"\n[capital]\nquote = 10000\n[feed]\n\
-         kind = \"synthetic\"\nseed = {at}\nstart_price = 95000\ncandles = {CANDLES}\nspeed = \"max\"\n[strategy]\n{strategy}\n[risk]\n\
+        "id = \"bot-{at}\"\nname = \"bot\"\ninstruments = [\"BTCUSDT\"]\ntimeframe = \"1m\"\n\
+         [capital]\nquote = 10000\n[feed]\n\
+         kind = \"synthetic\"\nseed = {at}\nstart_price = 95000\ncandles = {CANDLES}\n\
+         speed = \"max\"\n[strategy]\n{strategy}\n[risk]\n\
          max_total_exposure = 0.8\nmax_capital_per_symbol = 0.8\nmin_order_value = 10\n"
     ))
 }

@@ -15,6 +15,7 @@ mod rows;
 mod run;
 mod screen;
 mod signals;
+mod stream;
 mod table;
 mod verbs;
 

@@ -20,10 +20,11 @@ use tokio::sync::watch;
 
 use crate::cli::{Globals, RunArgs};
 use crate::fault::{Exit, Fault};
-use crate::logging::{Logging, Stream};
+use crate::logging::Logging;
 use crate::out::Out;
 use crate::queue::Queue;
 use crate::screen::Screen;
+use crate::stream::Stream;
 use crate::verbs::backtest::unknown;
 use crate::verbs::read::document;
 use crate::{places, report, signals};

@@ -1,7 +1,7 @@
 //! The live table of `run` on a terminal: how the bots are, what they did last, whether the kill switch is on.
 //!
-//! Promises: redrawn in place, never wider or higher than the terminal, afresh after its size has changed; what does not
-//! fit is left out by whole columns and counted rows; a terminal that does not read (Ctrl-S) holds nobody up.
+//! Promises: redrawn in place, never wider or higher than the terminal, afresh after its size has changed; what does
+//! not fit is left out by whole columns and counted rows; a terminal that does not read (Ctrl-S) holds nobody up.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;

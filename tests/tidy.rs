@@ -14,7 +14,7 @@ use supervisor_core::strategy::STRATEGIES;
 
 const FUNCTION_LINES_MAX: usize = 60;
 const FILE_LINES_MAX: usize = 400;
-const WIDTH_MAX: usize = 150;
+const WIDTH_MAX: usize = 120;
 
 /// The heading of the tour in README.md.
 const TOUR: &str = "## The tour of one quote";

@@ -1,8 +1,8 @@
 //! The home of an instance's worklist: releases inputs, records facts, sends orders.
 //!
 //! Owns the scheduler (feed, paper venue, timer), the pace and the instance's place in the journal. Promises: the next
-//! input is released only when the worklist is home and empty; an order leaves only when every fact before it is durable.
-//! Never: looks into a stage.
+//! input is released only when the worklist is home and empty; an order leaves only when every fact before it is
+//! durable. Never: looks into a stage.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The shell: the supervisor, the instances and their five actors (actix).
 //!
-//! Owns mailboxes, pacing, the recorder's handle and the kill latch. Promises: one message of an instance is in flight at
-//! a time; an order leaves only when every fact before it is durable. Never: decides about trading.
+//! Owns mailboxes, pacing, the recorder's handle and the kill latch. Promises: one message of an instance is in flight
+//! at a time; an order leaves only when every fact before it is durable. Never: decides about trading.
 
 mod brief;
 mod clock;

@@ -1,7 +1,7 @@
 //! The five actors of an instance: one generic shell around each stage.
 //!
-//! Owns one stage. Promises: it works only while it holds the worklist, and hands it on to the stage of the next message
-//! or home. Never: decides anything about trading.
+//! Owns one stage. Promises: it works only while it holds the worklist, and hands it on to the stage of the next
+//! message or home. Never: decides anything about trading.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! The Unix socket: the only door for now.
+//! The Unix socket: the program's only door.
 //!
 //! Owns the socket file. Promises: it has mode 0600 before a name leads to it, so there is no moment in which another
 //! user could connect; a path that is too long for the system is refused by name; a stale socket is replaced (the

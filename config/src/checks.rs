@@ -4,8 +4,8 @@ use rust_decimal::Decimal;
 use supervisor_core::params::{Problem, Table, Value};
 use supervisor_core::spec::{InstanceSpec, RiskLimits};
 
-/// One symbol cannot take more than the total. A default gives way to the total that the file sets; a written value that
-/// is larger is a mistake.
+/// One symbol cannot take more than the total. A default gives way to the total that the file sets; a written value
+/// that is larger is a mistake.
 pub(crate) fn own_shares(risk: &mut RiskLimits, table: &Table, problems: &mut Vec<Problem>) {
     if risk.max_capital_per_symbol <= risk.max_total_exposure {
         return;

@@ -1,8 +1,8 @@
 //! Environment variables and `--set` flags as settings that lie over the files.
 //!
-//! Owns the names: `SUPERVISOR__SECTION__KEY` for the keys of `supervisor.toml` in [`ENV_KEYS`], nothing else. Promises:
-//! a variable that looks like one of ours and is none is an error, so that a typing mistake cannot switch trading on.
-//! Never: a way into a map that people name themselves (accounts, balances, instances).
+//! Owns the names: `SUPERVISOR__SECTION__KEY` for the keys of `supervisor.toml` in [`ENV_KEYS`], nothing else.
+//! Promises: a variable that looks like one of ours and is none is an error, so that a typing mistake cannot switch
+//! trading on. Never: a way into a map that people name themselves (accounts, balances, instances).
 
 use crate::Env;
 use crate::errors::ConfigProblem;

@@ -1,9 +1,9 @@
 //! TOML as literal text: a format for the `config` crate whose numbers keep their digits, and the layering on top.
 //!
 //! Owns the way from a file's text to a [`Table`]. The `config` crate knows numbers as floats and integers only, so a
-//! number travels through it as a string behind a mark that no file can write (strings with that character are refused);
-//! every value carries its place (line, variable or flag) as its origin. Promises: no digit is lost; the case of keys
-//! is kept; a key is a plain word, so that none is mistaken for a path. Never: a file is opened here.
+//! number travels through it as a string behind a mark that no file can write (strings with that character are
+//! refused); every value carries its place (line, variable or flag) as its origin. Promises: no digit is lost; the case
+//! of keys is kept; a key is a plain word, so that none is mistaken for a path. Never: a file is opened here.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -1,7 +1,8 @@
 //! One instance file: read whole, checked whole, or refused with everything that is wrong with it.
 //!
-//! Owns the top level of `instances/*.toml`. Promises: the same file, account and flags give the same [`InstanceConfig`]
-//! for `run`, `start-instance --file` and `backtest`. Never: a default that loosens a limit which the file sets.
+//! Owns the top level of `instances/*.toml`. Promises: the same file, account and flags give the same
+//! [`InstanceConfig`] for `run`, `start-instance --file` and `backtest`. Never: a default that loosens a limit which
+//! the file sets.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,7 +68,8 @@ pub fn instance_from_text(
     read_instance(text, source, Some(accounts), sets, env)
 }
 
-/// [`instance_from_text`]; without accounts their part is not checked (they could not be read, which is said elsewhere).
+/// [`instance_from_text`]; without accounts their part is not checked (they could not be read, which is said
+/// elsewhere).
 pub(crate) fn read_instance(
     text: &str,
     source: &Path,

@@ -15,8 +15,8 @@ const FILE_MAX: u64 = 1 << 20;
 #[error("no place for the state: neither XDG_STATE_HOME nor HOME is set to an absolute path; give --state-dir DIR")]
 pub struct StateDirError;
 
-/// `$XDG_STATE_HOME/supervisor`, otherwise `$HOME/.local/state/supervisor`. Relative values are ignored, as the XDG base
-/// directory specification wants it.
+/// `$XDG_STATE_HOME/supervisor`, otherwise `$HOME/.local/state/supervisor`. Relative values are ignored, as the XDG
+/// base directory specification wants it.
 ///
 /// # Errors
 /// [`StateDirError`] when neither variable holds an absolute path.

@@ -1,6 +1,7 @@
 //! The market stage: from feed events to quotes and closed candles of every wanted timeframe; gaps.
 //!
-//! Promises: a strategy sees a candle only when it is complete. A gap is marked and reported, never filled with invention.
+//! Promises: a strategy sees a candle only when it is complete. A gap is marked and reported, never filled with
+//! invention.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! The streak stage: performance figures, daily profit and the run of positive days.
 //!
-//! Owns metrics and streak. Promises: money only from own fills and round trips; a figure that is not defined is `None`.
+//! Owns metrics and streak. Promises: money only from own fills and round trips; a figure that is not defined is
+//! `None`.
 
 use serde::{Deserialize, Serialize};
 

@@ -149,7 +149,8 @@ impl Answer {
         match (self.done.take(), outcome) {
             (Some(done), outcome) => {
                 if catch_unwind(AssertUnwindSafe(|| done(outcome))).is_err() {
-                    tracing::error!(target: "recorder", event = "recorder.panicked", "the receiver of a recorder's answer panicked");
+                    let event = "recorder.panicked";
+                    tracing::error!(target: "recorder", event, "the receiver of a recorder's answer panicked");
                 }
             }
             (None, Err(error)) if !known => {

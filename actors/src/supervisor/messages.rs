@@ -29,13 +29,33 @@ macro_rules! call {
 
 call!(/** All instances. */ Cards {} -> Vec<Card>);
 call!(/** One instance. */ Find { id: String } -> Result<Card, FleetError>);
-call!(/** Wants to start one. */ Begin { id: String, config: Option<Arc<InstanceConfig>>, auto: bool } -> Result<Begun, FleetError>);
-call!(/** Everything is there: start its actors. */ Launch { id: InstanceId, generation: u32, prepared: Box<Prepared> } -> Result<State, FleetError>);
+call!(
+    /** Wants to start one. */
+    Begin { id: String, config: Option<Arc<InstanceConfig>>, auto: bool }
+    -> Result<Begun, FleetError>
+);
+call!(
+    /** Everything is there: start its actors. */
+    Launch { id: InstanceId, generation: u32, prepared: Box<Prepared> }
+    -> Result<State, FleetError>
+);
 call!(/** It could not be started. */ Failed { id: InstanceId, text: String } -> ());
-call!(/** A bot that no directory holds. */ Insert { config: Arc<InstanceConfig>, added: bool } -> Result<(), FleetError>);
-call!(/** What one that does not run has from an earlier run. */ Recalled { id: InstanceId, life: Life, state: Arc<InstanceState> } -> ());
+call!(
+    /** A bot that no directory holds. */
+    Insert { config: Arc<InstanceConfig>, added: bool }
+    -> Result<(), FleetError>
+);
+call!(
+    /** What one that does not run has from an earlier run. */
+    Recalled { id: InstanceId, life: Life, state: Arc<InstanceState> }
+    -> ()
+);
 call!(/** Forget one that is not live. */ Forget { id: String } -> Result<(), FleetError>);
-call!(/** Wants to stop one. */ BeginStop { id: String, on_stop: Option<OnStop>, by: By } -> Result<Option<oneshot::Receiver<()>>, FleetError>);
+call!(
+    /** Wants to stop one. */
+    BeginStop { id: String, on_stop: Option<OnStop>, by: By }
+    -> Result<Option<oneshot::Receiver<()>>, FleetError>
+);
 call!(/** Entries off or on. */ Pause { id: String, on: bool, by: By } -> Result<(Card, bool), FleetError>);
 call!(/** The latch was set or cleared. */ Kill { status: KillStatus, by: By } -> Vec<Card>);
 call!(/** The latch as it stands. */ KillNow {} -> KillStatus);

@@ -83,7 +83,8 @@ const QUOTES: [&str; 14] =
 /// Why a symbol cannot be split.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{symbol}' does not end in a known quote asset; known: FDUSD, USDT, USDC, TUSD, BUSD, USD1, BTC, ETH, BNB, EUR, USD, NOK, DKK, TRY"
+    "'{symbol}' does not end in a known quote asset; \
+     known: FDUSD, USDT, USDC, TUSD, BUSD, USD1, BTC, ETH, BNB, EUR, USD, NOK, DKK, TRY"
 )]
 pub struct SymbolError {
     /// The symbol.

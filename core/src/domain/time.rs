@@ -62,7 +62,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Proleptic Gregorian date of a day number (the era method of H. Hinnant's public "chrono-compatible date algorithms").
+/// Proleptic Gregorian date of a day number (the era method of H. Hinnant's public "chrono-compatible date
+/// algorithms").
 fn civil(day: i64) -> (i64, i64, i64) {
     let shifted = day + 719_468;
     let era = shifted.div_euclid(146_097);

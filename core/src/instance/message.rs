@@ -3,8 +3,8 @@
 //! Each stage has its own input type, so a message cannot reach the wrong one. A stage answers with events; only
 //! `route` knows who reads them.
 //!
-//! `repr(u64)`: with the tag as wide as a word, moving a message is a copy of words. With a tag of one byte the compiler
-//! moves the rest in odd pieces, and reading those back at once stalls: a third of the whole cost of a candle.
+//! `repr(u64)`: with the tag as wide as a word, moving a message is a copy of words. With a tag of one byte the
+//! compiler moves the rest in odd pieces, and reading those back at once stalls: a third of the whole cost of a candle.
 
 use serde::{Deserialize, Serialize};
 

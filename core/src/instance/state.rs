@@ -1,7 +1,7 @@
 //! The state of an instance as one value: snapshot, digest, report.
 //!
-//! Promises: the digest covers every stage and the venue behind them; two instances that were told the same end with the
-//! same digest, in a backtest and live.
+//! Promises: the digest covers every stage and the venue behind them; two instances that were told the same end with
+//! the same digest, in a backtest and live.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! The instance's own orders, from submission to the archive.
 //!
 //! Owns every order and its state. Promises: a fill is counted once, by the venue's trade id; an order that ended stays
-//! known long enough for late news, and its hash stays in the archive for ever. Never: a state that `lifecycle` does not
-//! allow.
+//! known long enough for late news, and its hash stays in the archive for ever. Never: a state that `lifecycle` does
+//! not allow.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -75,7 +75,7 @@ pub fn next(life: Life, event: OrderEvent) -> Option<Life> {
         (Canceled | Expired | Rejected,           Accept | Cancel | Expire | Silence) => Some(life),
         (Filled,                                  Reject | PartFill | FullFill) => None,
         (Canceled | Expired | Rejected,           Reject) => None,
-        (NeverSent,                               Accept | Reject | PartFill | FullFill | Cancel | Expire | Silence) => None,
+        (NeverSent,            Accept | Reject | PartFill | FullFill | Cancel | Expire | Silence) => None,
         (Unknown | Open | Filled | Canceled | Expired | Rejected | NeverSent, Withhold) => None,
     }
 }

@@ -75,8 +75,8 @@ impl Orders {
     fn on_submit(&mut self, cx: &Cx<'_>, order: Box<ApprovedOrder>, out: &mut Outbox) {
         let terms = *order.terms();
         self.desk.submit(cx.at, terms, order.protect());
-        // While the monitor closes a position, an order of the strategy that is already approved would add to it or take
-        // the base that the exit needs: it does not leave.
+        // While the monitor closes a position, an order of the strategy that is already approved would add to it or
+        // take the base that the exit needs: it does not leave.
         if terms.origin == Origin::Strategy && self.monitor.closing(terms.instrument).is_some() {
             self.news(cx, terms.order, OrderEvent::Withhold, None, out);
         } else {

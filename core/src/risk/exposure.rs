@@ -1,8 +1,8 @@
 //! What is bought, what may still be bought, and what is held for orders that may fill.
 //!
 //! Owns positions, cash and holds as the gate sees them. Promises: the worst case per side (position plus all buy
-//! holds, position minus all sell holds) is what every limit is compared with. Never: a hold released for fills that the
-//! venue reports and we have not seen.
+//! holds, position minus all sell holds) is what every limit is compared with. Never: a hold released for fills that
+//! the venue reports and we have not seen.
 
 use std::collections::BTreeMap;
 

@@ -231,8 +231,8 @@ fn tick(review: &Review<'_>) -> Option<Breach> {
     (!price.is_positive() || !instrument.on_tick(price)).then(|| Breach { value: price.get(), limit: instrument.tick })
 }
 
-/// A grid's resting orders may lie far away on their own side; only the aggressive direction is bounded for it. An entry
-/// without a worst price is refused: nothing would bound what it costs.
+/// A grid's resting orders may lie far away on their own side; only the aggressive direction is bounded for it. An
+/// entry without a worst price is refused: nothing would bound what it costs.
 fn collar(review: &Review<'_>) -> Option<Breach> {
     let price = match review.intent.kind {
         OrderKind::Limit(price) | OrderKind::Market { bound: Some(price) } => price,

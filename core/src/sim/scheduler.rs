@@ -1,7 +1,7 @@
 //! Virtual time: decides what the instance hears next, the same way for a backtest and for live actors on paper.
 //!
-//! Owns the feed, the paper venue and the one timer. Promises: inputs are released only while the worklist is empty; ties
-//! go by (time, kind, insertion): arrivals at the venue, then timers, then the price. Never: looks at a clock.
+//! Owns the feed, the paper venue and the one timer. Promises: inputs are released only while the worklist is empty;
+//! ties go by (time, kind, insertion): arrivals at the venue, then timers, then the price. Never: looks at a clock.
 //!
 //! A candle becomes four points. A candle that could touch nothing (no order in reach, nobody watching the price) is
 //! released whole; what the stages see is the same.
@@ -157,8 +157,8 @@ impl Scheduler {
         self.step(self.coming().as_ref(), watch).map_or(Next::End, |step| Next::At(step.at()))
     }
 
-    /// The feed's next event, unless the only instrument's candle is still on its way. Asked for once per release: it is
-    /// large.
+    /// The feed's next event, unless the only instrument's candle is still on its way. Asked for once per release: it
+    /// is large.
     fn coming(&self) -> Option<FeedEvent> {
         if self.single && !self.state.paths.is_empty() { None } else { self.feed.peek() }
     }

@@ -186,7 +186,8 @@ impl<S: StateStore> Committer<S> {
     }
 
     fn fail(&mut self, failure: RecordError) {
-        tracing::error!(target: "recorder", event = "recorder.failed", error = %failure, "facts can no longer be made durable");
+        let event = "recorder.failed";
+        tracing::error!(target: "recorder", event, error = %failure, "facts can no longer be made durable");
         *locked(&self.shared.last_error) = Some(failure.clone());
         self.unsynced_since = None;
         self.failure = Some(failure);

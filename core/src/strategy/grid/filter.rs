@@ -178,7 +178,8 @@ mod tests {
                 changes.push((step, regime));
             }
         }
-        // The first lower close is 101; the slow average is under its value of 3 candles ago at once, confirmed by the third.
+        // The first lower close is 101; the slow average is under its value of 3 candles ago at once, confirmed by the
+        // third.
         assert_eq!(changes, [(103, Regime::Down)]);
     }
 }

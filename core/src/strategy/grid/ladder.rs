@@ -1,8 +1,8 @@
 //! The cells of one instrument's grid: what each holds and what each waits for.
 //!
 //! A cell lies between two neighbouring lines. Idle, it wants to buy at its lower line; holding, it wants to sell one
-//! line up (two, when the trend filter said so). Promises: a sale is asked for what a cell holds and never twice; a cell
-//! is idle again only when everything it bought is sold.
+//! line up (two, when the trend filter said so). Promises: a sale is asked for what a cell holds and never twice; a
+//! cell is idle again only when everything it bought is sold.
 
 use serde::{Deserialize, Serialize};
 
@@ -118,8 +118,8 @@ impl Ladder {
             .map(|cell| (cell, self.quantities[cell]))
     }
 
-    /// Gives cells that were above the price at the start the base that is there, lowest first, each up to its quantity;
-    /// answers what no cell took.
+    /// Gives cells that were above the price at the start the base that is there, lowest first, each up to its
+    /// quantity; answers what no cell took.
     pub fn stock(&mut self, at: Timestamp, price: Price, fee: Notional, mut base: Qty) -> Qty {
         let wanted: Vec<(usize, Qty)> = self.above(self.origin).collect();
         let total = base;

@@ -1,8 +1,8 @@
 //! Grid: a ladder of resting buys under the price; each filled buy places its sell one line higher, and back again.
 //!
 //! The lines lie between two fixed prices or around the price at the start, in equal steps or equal ratios. Two brakes:
-//! a trend filter (no new buys while the market falls) and an ATR circuit breaker (entries off after a volatility jump).
-//! A stop-loss or take-profit price ends the grid.
+//! a trend filter (no new buys while the market falls) and an ATR circuit breaker (entries off after a volatility
+//! jump). A stop-loss or take-profit price ends the grid.
 //!
 //! Scenario, run by a test: a market that swings between two lines buys low and sells high once per swing.
 
