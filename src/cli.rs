@@ -16,8 +16,9 @@ use crate::out::{Color, Format};
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done   1 unexpected failure   2 usage error   3 check failed, or status NAME: not running
-  4 no such bot or order   5 supervisor not reachable   6 confirmation needed or refused   7 not allowed
-  8 conflict: wrong state, kill switch on, state directory in use   9 timed out   10 partly done   130 interrupted";
+  4 no such bot, order or backup   5 supervisor not reachable   6 confirmation needed or refused
+  7 not allowed   8 conflict: wrong state, kill switch on, state directory in use   9 timed out
+  10 partly done   130 interrupted";
 
 /// Runs many trading bots in one process and never loses track of an order.
 ///
@@ -126,9 +127,9 @@ pub enum Verb {
         after_help = "Example: supervisor kill --reason 'outage'\n         supervisor kill clear --confirm RESUME"
     )]
     Kill(KillArgs),
-    /// The configuration files.
-    #[command(subcommand)]
-    Config(ConfigVerb),
+    /// What works without a running supervisor, too.
+    #[command(flatten)]
+    Config(OfflineVerb),
     /// Run one bot over its recorded or synthetic market, as fast as it goes.
     #[command(after_help = "Example: supervisor backtest --file bot.toml -o json")]
     Backtest(BacktestArgs),
@@ -143,6 +144,23 @@ pub enum Verb {
     Export(ExportVerb),
     /// Version.
     Version,
+}
+
+/// Verbs about files: the configuration and what is stored.
+#[derive(Debug, Subcommand)]
+pub enum OfflineVerb {
+    /// The configuration files.
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Copies of the store.
+    #[command(subcommand)]
+    Backup(BackupVerb),
+    /// The store: facts, snapshots, latches.
+    #[command(subcommand)]
+    Store(StoreVerb),
+    /// What a bot has in its head.
+    #[command(subcommand)]
+    State(StateVerb),
 }
 
 /// True when a command line that does not parse wants its failure in JSON all the same.
@@ -191,10 +209,13 @@ mod tests {
     #[test]
     fn the_definition_holds_together_and_every_leaf_verb_has_an_example() {
         Cli::command().debug_assert();
-        let without = ["list", "report", "version", "config", "export", "help"];
+        let without = ["list", "report", "version", "show", "status", "clear", "help"];
         let command = Cli::command();
-        let verbs = command.get_subcommands().filter(|verb| !without.contains(&verb.get_name()));
-        for verb in verbs {
+        let leaves = command.get_subcommands().flat_map(|verb| match verb.has_subcommands() {
+            true => verb.get_subcommands().collect(),
+            false => vec![verb],
+        });
+        for verb in leaves.filter(|verb| !without.contains(&verb.get_name())) {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains("Example: supervisor "), "{}", verb.get_name());
         }
@@ -212,6 +233,13 @@ mod tests {
             "supervisor kill clear --confirm RESUME",
             "supervisor orders --history --limit 5",
             "supervisor backtest --instance a --set a=b",
+            "supervisor start a --fresh --yes",
+            "supervisor backup create",
+            "supervisor backup verify",
+            "supervisor backup restore 20260101T000000Z-3.backup -y",
+            "supervisor store verify -o json",
+            "supervisor state dump a -o json",
+            "supervisor config validate",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -230,6 +258,11 @@ mod tests {
             "supervisor orders --limit 0",
             "supervisor -o yaml status",
             "supervisor start a --set levels",
+            "supervisor start --file a.toml --fresh",
+            "supervisor backup",
+            "supervisor backup restore",
+            "supervisor store",
+            "supervisor state dump",
         ] {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} parses"));
             assert_eq!(error.exit_code(), 2, "{line}");

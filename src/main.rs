@@ -6,6 +6,7 @@
 mod cli;
 mod client;
 mod fault;
+mod ground;
 mod logging;
 mod out;
 mod places;

@@ -7,19 +7,19 @@
 use std::future::pending;
 use std::io::IsTerminal;
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use supervisor_actors::view::{InstanceStatus, State};
-use supervisor_actors::{By, Fleet, FleetError, FleetSpec};
+use supervisor_actors::{By, Fleet, FleetError};
 use supervisor_api::{Problem, door, serve};
 use supervisor_config::{FeedConfig, InstanceConfig, SupervisorConfig};
-use supervisor_state::{LockError, Recorder, RecorderHandle, StateDir, Store};
+use supervisor_state::{LockError, StateDir};
 use tokio::sync::watch;
 
 use crate::cli::{Globals, RunArgs};
 use crate::fault::{Exit, Fault};
+use crate::ground::Ground;
 use crate::logging::Logging;
 use crate::out::Out;
 use crate::queue::Queue;
@@ -43,13 +43,9 @@ pub fn run(globals: &Globals, out: &Out, args: &RunArgs) -> Result<Exit, Fault> 
     let lock = ManuallyDrop::new(StateDir::acquire(&dir).map_err(refused)?);
     let logging = logging(out, &lock, &config)?;
     let stop = signals::listen(logging.pushers()).map_err(|error| Fault::io("signals", &error))?;
-    let store = Store::open(&lock).map_err(|error| Fault::new(Exit::Failed, "store", error.to_string()))?;
-    let store = Arc::new(store);
-    let recorder = Recorder::start(Arc::clone(&store));
-    let recorder = recorder.map_err(|error| Fault::new(Exit::Failed, "recorder", error.to_string()))?;
-    let ready = Ready { store, recorder: recorder.handle(), config };
+    let (ground, recorder) = Ground::open(&lock, config)?;
     let session = Session { globals, out, args, lock: &lock, logging: &logging };
-    let outcome = actix::System::new().block_on(session.live(ready, stop));
+    let outcome = actix::System::new().block_on(session.live(ground, stop));
     let recorded = recorder.stop();
     logging.flush(FLUSH);
     let exit = outcome?;
@@ -119,28 +115,11 @@ fn logging(out: &Out, lock: &StateDir, config: &SupervisorConfig) -> Result<Logg
         .map_err(|error| Fault::io(&lock.logs_dir().display().to_string(), &error))
 }
 
-/// What the fleet is made of.
-struct Ready {
-    store: Arc<Store>,
-    recorder: RecorderHandle,
-    config: SupervisorConfig,
-}
-
-/// The one place where the fleet is built.
-fn start_fleet(ready: Ready) -> Result<Fleet, Fault> {
-    let Ready { store, recorder, config } = ready;
-    let arbiters = std::thread::available_parallelism().map_or(2, usize::from);
-    let spec = FleetSpec {
-        accounts: config.accounts,
-        instances: config.instances,
-        trading_enabled: config.risk.trading_enabled,
-        env: places::env(),
-        store,
-        recorder,
-        arbiters,
-        stop_deadline: Duration::from_secs(config.stop.deadline_s),
-    };
-    Fleet::launch(spec).map_err(failed)
+/// Nothing can be recorded any more: better to end, and to be started again on what is on disk.
+fn storage_failed(error: Result<String, FleetError>) -> Fault {
+    let text = error.unwrap_or_else(|error| error.to_string());
+    Fault::new(Exit::Failed, "storage_failed", text)
+        .hint("start it again: every bot goes on from what is on disk; then look at: supervisor store verify")
 }
 
 /// One run.
@@ -153,8 +132,8 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn live(&self, ready: Ready, mut stop: watch::Receiver<bool>) -> Result<Exit, Fault> {
-        let fleet = start_fleet(ready)?;
+    async fn live(&self, ground: Ground, mut stop: watch::Receiver<bool>) -> Result<Exit, Fault> {
+        let fleet = ground.fleet().map_err(failed)?;
         let server = serve(fleet.clone(), &self.lock.socket())
             .map_err(|error| Fault::new(Exit::Failed, "socket", error.to_string()))?;
         self.greet(&fleet).await?;
@@ -163,6 +142,7 @@ impl Session<'_> {
             _ = stop.wait_for(|asked| *asked) => Ok(()),
             ended = self.work(&fleet) => ended,
             () = self.show(&fleet) => Ok(()),
+            failed = fleet.storage_failed() => Err(storage_failed(failed)),
         };
         self.note("stopping: no new entries, orders kept or cancelled as configured ...");
         let stopped = fleet.shutdown(By::supervisor("the supervisor stops")).await;

@@ -202,7 +202,7 @@ mod tests {
         let text = r#"{"name":"n","strategy":"grid","market":"BTCUSDT@paper","account":"paper","mode":"paper","asset":"USDT",
             "state":"running","clock":"","candles":1,"progress":null,"ended":false,"equity":"1","day_profit":"1",
             "total_profit":"1","max_drawdown":null,"open_orders":0,"orders":0,"fills":0,"round_trips":0,"vetoed":0,
-            "restarts":0,"up_ms":0,"note":"","hops":{}}"#;
+            "restarts":0,"last_panic":null,"retry_in_ms":null,"warnings":[],"up_ms":0,"note":"","hops":{}}"#;
         let mut row: serde_json::Value = serde_json::from_str(text).unwrap();
         row["id"] = id.into();
         serde_json::from_value(row).unwrap()

@@ -5,6 +5,8 @@
 
 mod cli;
 mod common;
+mod crash;
 mod lifecycle;
 mod parity;
+mod supervision;
 mod tidy;

@@ -1,38 +1,39 @@
-//! The home of an instance's worklist: releases inputs, records facts, sends orders.
+//! The home of an instance's worklist: releases inputs, records facts, sends orders, takes snapshots.
 //!
 //! Owns the scheduler (feed, paper venue, timer), the pace and the instance's place in the journal. Promises: the next
 //! input is released only when the worklist is home and empty; an order leaves only when every fact before it is
-//! durable. Never: looks into a stage.
+//! durable; one that was replaced by a newer generation neither records nor sends. Never: looks into a stage.
+
+mod rest;
+mod turn;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Instant;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle};
-use supervisor_core::instance::{Audit, Control, InstanceState, Stage, Stages, Worklist};
-use supervisor_core::sim::{Next, Scheduler};
+use supervisor_core::domain::InstanceId;
+use supervisor_core::instance::{Audit, InstanceState, Stage, Stages, Worklist};
+use supervisor_core::sim::Scheduler;
 use supervisor_core::spec::{InstanceSpec, OnStop};
-use supervisor_state::{Batch, InstanceKey, RecorderHandle};
+use supervisor_state::{InstanceKey, RecorderHandle};
 use tokio::sync::oneshot;
 
+use crate::beat::Beat;
 use crate::brief::Brief;
-use crate::facts;
 use crate::guard::DropGuard;
 use crate::pace::Pace;
-use crate::stage::{Gather, Parts, Peers, Shutdown, StageActor, Take};
+use crate::settings::Snapshots;
+use crate::stage::{Gather, Peers, Shell, Shutdown, StageActor, Take};
 use crate::supervisor::messages::Switches;
-
-/// Batches in the recorder's queue at which an instance waits for the disk instead of adding more.
-const QUEUE_MAX: usize = 10_000;
-/// Candles that a stop may take to get its cancels and exits through.
-const STOP_CANDLES: u64 = 8;
 
 /// Everything a conductor is made of.
 pub struct Score {
     pub spec: Arc<InstanceSpec>,
+    /// Origin of the prices, for snapshots.
+    pub feed: String,
     pub list: Worklist,
-    pub stages: Stages,
     pub scheduler: Scheduler,
     pub pace: Pace,
     pub kill: Arc<AtomicBool>,
@@ -40,11 +41,33 @@ pub struct Score {
     pub key: InstanceKey,
     /// Journal number = this + the fact's own number.
     pub seq_base: u64,
-    /// First part of the order ids of this life.
+    /// Number of this life: first part of its order ids.
     pub life: u32,
+    pub generation: u32,
+    /// The instance's newest generation; an older conductor does nothing any more.
+    pub fence: Arc<AtomicU32>,
+    /// What it is told before anything else happens.
+    pub first: VecDeque<Told>,
+    pub snapshots: Snapshots,
+    /// True when this life has no snapshot yet: recovery needs one to begin with.
+    pub is_fresh: bool,
+    /// True when its position is to be checked at the first rest.
+    pub must_check: bool,
+    pub beat: Arc<Beat>,
+    pub ordinal: u32,
     pub supervisor: Recipient<Finished>,
     pub switchboard: Recipient<Switches>,
+    pub lookout: Recipient<Stalled>,
+    pub reviewer: Recipient<Odd>,
     pub guard: DropGuard,
+}
+
+/// What comes from outside the feed.
+pub enum Told {
+    /// An operator's command.
+    Audit(Audit),
+    /// Other settings, and the keys that changed.
+    Revise(Box<InstanceSpec>, String),
 }
 
 /// How an instance came to its end.
@@ -58,7 +81,7 @@ pub enum End {
     Unrecorded,
 }
 
-/// The last word of a conductor.
+/// The last word of a conductor; its state is on disk when the supervisor hears it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Finished {
@@ -84,221 +107,118 @@ pub struct Ask {
     pub reply: oneshot::Sender<(Brief, Option<Box<InstanceState>>)>,
 }
 
+/// Asked now and then: is anything moving?
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Probe;
+
+/// The worklist has been away since the probe before: it is lost.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Stalled {
+    pub id: InstanceId,
+    pub generation: u32,
+}
+
+/// What the check of the position found.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Odd {
+    pub id: InstanceId,
+    pub generation: u32,
+    pub warnings: Vec<String>,
+}
+
 /// Facts up to here are on disk, or the recorder gave up.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Durable(Result<u64, String>);
 
+/// Look again.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Turn;
+
+/// The last snapshot: what it covered, and when.
+struct LastSnapshot {
+    facts: u64,
+    inputs: u64,
+    at: Instant,
+}
+
 /// See the module.
 pub struct Conductor {
     score: Score,
-    generation: u32,
     home: Option<Box<Worklist>>,
     stages: Option<Stages>,
     peers: Option<Peers>,
     waiting: bool,
-    commands: VecDeque<Audit>,
+    told: VecDeque<Told>,
     asks: VecDeque<Ask>,
     asked: Option<Ask>,
     stopping: Option<(OnStop, u64)>,
     finishing: Option<(End, Option<String>)>,
     timer: Option<SpawnHandle>,
+    snapshot: LastSnapshot,
+    is_snapshotting: bool,
+    is_checking: bool,
+    /// Turns so far, and how many there were at the probe before.
+    turns: u64,
+    probed: Option<u64>,
 }
 
 impl Conductor {
     /// A conductor that starts its five actors when it starts itself.
-    pub fn new(mut score: Score, generation: u32) -> Self {
-        let stages = score.stages.clone();
+    pub fn new(mut score: Score, stages: Stages) -> Self {
         let list = std::mem::replace(&mut score.list, Worklist::new(score.spec.clone()));
+        // Spread over the interval, so that a thousand bots do not take theirs in the same second.
+        let age = score.snapshots.age.mul_f64(f64::from(score.ordinal % 64) / 64.0);
+        let at = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        let snapshot = LastSnapshot { facts: list.facts_written(), inputs: list.inputs(), at };
         Self {
+            told: std::mem::take(&mut score.first),
             score,
-            generation,
             home: Some(Box::new(list)),
             stages: Some(stages),
             peers: None,
             waiting: false,
-            commands: VecDeque::new(),
             asks: VecDeque::new(),
             asked: None,
             stopping: None,
             finishing: None,
             timer: None,
+            snapshot,
+            is_snapshotting: false,
+            is_checking: false,
+            turns: 0,
+            probed: None,
         }
     }
 
     /// Starts orders, risk, streak, strategy and market data, in this order, on this arbiter.
     fn start_stages(&mut self, home: Addr<Self>) {
         let Some(stages) = self.stages.take() else { return };
-        let (kill, guard) = (&self.score.kill, &self.score.guard);
-        let orders = StageActor::new(stages.orders, kill.clone(), guard.another(Stage::Orders.word())).start();
-        let risk = StageActor::new(stages.risk, kill.clone(), guard.another(Stage::Risk.word())).start();
-        let streak = StageActor::new(stages.streak, kill.clone(), guard.another(Stage::Streak.word())).start();
-        let strategy = StageActor::new(stages.strategy, kill.clone(), guard.another(Stage::Strategy.word())).start();
-        let market = StageActor::new(stages.market, kill.clone(), guard.another(Stage::Market.word())).start();
+        let Score { kill, guard, beat, ordinal, .. } = &self.score;
+        let shell = |stage: Stage| Shell {
+            kill: kill.clone(),
+            beat: beat.clone(),
+            ordinal: *ordinal,
+            _guard: guard.another(stage.word()),
+        };
+        let orders = StageActor::new(stages.orders, shell(Stage::Orders)).start();
+        let risk = StageActor::new(stages.risk, shell(Stage::Risk)).start();
+        let streak = StageActor::new(stages.streak, shell(Stage::Streak)).start();
+        let strategy = StageActor::new(stages.strategy, shell(Stage::Strategy)).start();
+        let market = StageActor::new(stages.market, shell(Stage::Market)).start();
         let peers = Peers { home, market, strategy, risk, orders, streak };
         peers.orders.do_send(peers.clone());
         peers.risk.do_send(peers.clone());
         peers.streak.do_send(peers.clone());
         peers.strategy.do_send(peers.clone());
         peers.market.do_send(peers.clone());
-        let (id, generation, switches) = (self.score.spec.id, self.generation, peers.switches());
+        let (id, generation, switches) = (self.score.spec.id, self.score.generation, peers.switches());
         self.score.switchboard.do_send(Switches { id, generation, switches });
         self.peers = Some(peers);
-    }
-
-    /// What to do now that the worklist is home: one step, then away again or to rest.
-    fn turn(&mut self, ctx: &mut Context<Self>) {
-        if self.home.is_none() || self.waiting {
-            return;
-        }
-        self.record(ctx);
-        if self.waiting {
-            return;
-        }
-        self.carry_out();
-        if !self.is_worklist_busy() && self.answer_ask() {
-            return;
-        }
-        self.tell_kill();
-        if self.is_worklist_busy() {
-            self.send_away();
-        } else if let Some(audit) = self.commands.pop_front() {
-            self.command(audit, ctx);
-        } else {
-            self.go_on(ctx);
-        }
-    }
-
-    fn is_worklist_busy(&self) -> bool {
-        self.home.as_ref().is_some_and(|list| !list.is_empty())
-    }
-
-    fn send_away(&mut self) {
-        if let (Some(list), Some(peers)) = (self.home.take(), &self.peers) {
-            peers.pass(list);
-        }
-    }
-
-    /// Hands new facts to the recorder; waits for it when an order is about to leave, or when it falls behind.
-    fn record(&mut self, ctx: &mut Context<Self>) {
-        let Some(list) = self.home.as_mut() else { return };
-        if !list.has_facts() {
-            return;
-        }
-        let records = list.drain_facts();
-        let first_seq = self.score.seq_base + records.first().map_or(0, |record| record.seq);
-        facts::log(&self.score.spec, self.score.life, &records);
-        let records = records.iter().map(facts::encode).collect();
-        let wait = list.has_order() || self.score.recorder.depth() > QUEUE_MAX;
-        let done = wait.then(|| {
-            let home = ctx.address();
-            Box::new(move |answer: Result<u64, _>| {
-                home.do_send(Durable(answer.map_err(|error: supervisor_state::RecordError| error.to_string())));
-            }) as supervisor_state::Done
-        });
-        self.waiting = done.is_some();
-        self.score.recorder.append(Batch { instance: self.score.key, first_seq, records, done });
-    }
-
-    /// Carries effects out; everything before them is durable now.
-    fn carry_out(&mut self) {
-        let killed = self.score.kill.load(Ordering::Acquire);
-        let Some(list) = self.home.as_mut() else { return };
-        if list.has_effects() {
-            for effect in list.drain_effects() {
-                self.score.scheduler.apply(list, effect, killed);
-            }
-        }
-    }
-
-    /// The kill latch enters the core as a recorded command, before anything else that waits.
-    fn tell_kill(&mut self) {
-        let killed = self.score.kill.load(Ordering::Acquire);
-        if let Some(list) = self.home.as_mut().filter(|list| killed && !list.is_kill_told()) {
-            let audit = Audit {
-                control: Control::Kill,
-                by: "supervisor".to_owned(),
-                reason: "kill switch is on".to_owned(),
-                request: String::new(),
-            };
-            list.command_first(list.clock(), audit);
-        }
-    }
-
-    fn command(&mut self, audit: Audit, ctx: &mut Context<Self>) {
-        let Some(list) = self.home.as_mut() else { return };
-        if let Control::Stop(on_stop) = audit.control {
-            self.stopping = Some((on_stop, self.score.scheduler.progress().0));
-        }
-        // The latch itself may have told the stages already.
-        if audit.control != Control::Kill || !list.is_kill_told() {
-            list.command(list.clock(), audit);
-        }
-        ctx.notify(Turn);
-    }
-
-    /// Answers the oldest question by sending the worklist round all stages.
-    fn answer_ask(&mut self) -> bool {
-        let Some(ask) = self.asks.pop_front() else { return false };
-        let full = ask.full;
-        self.asked = Some(ask);
-        self.collect(full);
-        true
-    }
-
-    fn collect(&mut self, full: bool) {
-        let (Some(list), Some(peers)) = (self.home.take(), &self.peers) else { return };
-        let (feed_position, feed_len) = self.score.scheduler.progress();
-        let (clock, inputs, hops) = (list.clock(), list.inputs(), list.hops());
-        let brief = Box::new(Brief { clock, inputs, feed_position, feed_len, hops, ..Brief::default() });
-        let parts = full.then(|| Box::new(Parts::default()));
-        peers.collect(Gather { list, next: Some(Stage::Orders), parts, brief });
-    }
-
-    /// Nothing waits: release the next input, wait for its time, or come to an end.
-    fn go_on(&mut self, ctx: &mut Context<Self>) {
-        if self.is_stop_complete() {
-            self.finish(End::Stopped, None);
-            return;
-        }
-        let Some(list) = self.home.as_mut() else { return };
-        match self.score.scheduler.next(list.watch()) {
-            Next::End if self.stopping.is_some() => self.finish(End::Stopped, None),
-            Next::End => self.finish(End::Feed, None),
-            Next::At(at) => {
-                let wait = if self.stopping.is_some() { None } else { self.score.pace.wait(at, Instant::now()) };
-                if let Some(wait) = wait {
-                    let timer = ctx.run_later(wait, |conductor, ctx| {
-                        conductor.timer = None;
-                        conductor.turn(ctx);
-                    });
-                    if let Some(old) = self.timer.replace(timer) {
-                        ctx.cancel_future(old);
-                    }
-                    return;
-                }
-                self.score.scheduler.release(list);
-                self.send_away();
-            }
-        }
-    }
-
-    fn is_stop_complete(&self) -> bool {
-        let Some((on_stop, from)) = self.stopping else { return false };
-        let taken = self.score.scheduler.progress().0 - from;
-        on_stop == OnStop::Keep || !self.score.scheduler.venue().is_busy() || taken >= STOP_CANDLES
-    }
-
-    fn finish(&mut self, end: End, error: Option<String>) {
-        self.finishing = Some((end, error));
-        self.collect(true);
-    }
-
-    fn finished(&mut self, state: Option<Box<InstanceState>>, brief: Box<Brief>, ctx: &mut Context<Self>) {
-        let (end, error) = self.finishing.take().unwrap_or((End::Stopped, None));
-        let spec = self.score.spec.clone();
-        self.score.supervisor.do_send(Finished { spec, generation: self.generation, end, state, brief, error });
-        self.close(ctx);
     }
 
     fn close(&mut self, ctx: &mut Context<Self>) {
@@ -318,11 +238,6 @@ impl Actor for Conductor {
     }
 }
 
-/// Look again.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Turn;
-
 impl Handler<Turn> for Conductor {
     type Result = ();
     fn handle(&mut self, _: Turn, ctx: &mut Context<Self>) {
@@ -341,20 +256,7 @@ impl Handler<Take> for Conductor {
 impl Handler<Gather> for Conductor {
     type Result = ();
     fn handle(&mut self, gather: Gather, ctx: &mut Context<Self>) {
-        let Gather { list, parts, brief, .. } = gather;
-        let scheduler = &self.score.scheduler;
-        let whole = |stages| Box::new(InstanceState { mark: list.mark(), scheduler: scheduler.state(), stages });
-        let state = parts.and_then(|parts| parts.complete()).map(whole);
-        self.home = Some(list);
-        if self.finishing.is_some() {
-            self.finished(state, brief, ctx);
-        } else {
-            if let Some(ask) = self.asked.take() {
-                // Whoever asked may have given up waiting; that is no error here.
-                let _ = ask.reply.send((*brief, state));
-            }
-            self.turn(ctx);
-        }
+        self.gathered(gather, ctx);
     }
 }
 
@@ -366,9 +268,8 @@ impl Handler<Durable> for Conductor {
             Ok(_) => self.turn(ctx),
             Err(error) => {
                 // Nothing leaves that is not on disk: the orders that wait are dropped with the worklist.
-                let brief = Box::new(Brief::default());
                 self.finishing = Some((End::Unrecorded, Some(error)));
-                self.finished(None, brief, ctx);
+                self.finished(None, Box::new(Brief::default()), ctx);
             }
         }
     }
@@ -377,7 +278,7 @@ impl Handler<Durable> for Conductor {
 impl Handler<Command> for Conductor {
     type Result = ();
     fn handle(&mut self, Command(audit): Command, ctx: &mut Context<Self>) {
-        self.commands.push_back(audit);
+        self.told.push_back(Told::Audit(audit));
         self.turn(ctx);
     }
 }
@@ -387,6 +288,18 @@ impl Handler<Ask> for Conductor {
     fn handle(&mut self, ask: Ask, ctx: &mut Context<Self>) {
         self.asks.push_back(ask);
         self.turn(ctx);
+    }
+}
+
+impl Handler<Probe> for Conductor {
+    type Result = ();
+    fn handle(&mut self, _: Probe, _: &mut Context<Self>) {
+        let stalled = self.home.is_none() && self.probed == Some(self.turns);
+        self.probed = Some(self.turns);
+        if stalled {
+            let (id, generation) = (self.score.spec.id, self.score.generation);
+            self.score.lookout.do_send(Stalled { id, generation });
+        }
     }
 }
 

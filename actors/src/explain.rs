@@ -78,6 +78,8 @@ pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
             let why = if audit.reason.is_empty() { String::new() } else { format!(": {}", audit.reason) };
             format!("{} by {}{why}", control_text(audit.control), audit.by)
         }
+        Fact::Revised(revision) => format!("settings changed: {}", revision.keys),
+        Fact::Withheld { .. } => "not sent: the kill switch is on".to_owned(),
     }
 }
 
@@ -209,6 +211,9 @@ const fn control_text(control: Control) -> &'static str {
         Control::Stop(OnStop::CancelAll) => "stopped, all orders cancelled",
         Control::Stop(OnStop::Flatten) => "stopped, position closed at market",
         Control::Start => "started again",
+        Control::Revise { .. } => "settings changed",
+        Control::Quarantine => "quarantined, entries cancelled, stops stay",
+        Control::Release => "released from quarantine; the strategy begins anew",
     }
 }
 

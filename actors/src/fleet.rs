@@ -5,6 +5,7 @@
 
 mod change;
 mod error;
+pub(crate) mod keep;
 mod kill;
 
 use std::collections::BTreeMap;
@@ -26,12 +27,16 @@ use crate::brief::Brief;
 use crate::clock::wall;
 use crate::conductor::Ask;
 use crate::prepare::recall;
-use crate::supervisor::messages::{Alerts, Cards, Find, Raise, Recalled, Seen, WaitEnded};
-use crate::supervisor::{Card, Supervisor};
+use crate::restart::Policy;
+use crate::settings::{Backups, Snapshots};
+use crate::supervisor::messages::{Alerts, Cards, Find, Raise, Recalled, Seen, WaitEnded, WaitFailed};
+use crate::supervisor::{Card, Charter, Supervisor};
 use crate::view::{AlertRow, FleetStatus, KillStatus, RiskRow, State};
 use crate::{guard, journal, rows};
 
 pub use error::FleetError;
+pub(crate) use keep::dumped;
+use keep::{newest_age, past_alerts};
 use kill::{read_kill, write_kill};
 
 /// Longest wait for an instance to look up.
@@ -63,6 +68,9 @@ impl By {
 pub struct StartOptions {
     /// `key = value` settings on top of the instance's file.
     pub set: Vec<(String, String)>,
+    /// Forget the stored state (orders, position, streak) and start anew.
+    #[serde(default)]
+    pub fresh: bool,
 }
 
 /// A bot that no config directory holds.
@@ -94,6 +102,14 @@ pub struct FleetSpec {
     pub arbiters: usize,
     /// Longest time that the stop of an instance may take.
     pub stop_deadline: Duration,
+    /// When failed instances may try again.
+    pub restarts: Policy,
+    /// When instances take snapshots.
+    pub snapshots: Snapshots,
+    /// Where and how often backups are written.
+    pub backups: Backups,
+    /// What the opening of the store has to tell: alerts, each with its severity and code.
+    pub told: Vec<(&'static str, &'static str, String)>,
 }
 
 /// Cheap to clone, usable from any thread.
@@ -107,6 +123,7 @@ pub struct Fleet {
     env: Arc<Env>,
     stop_ms: u64,
     started: Instant,
+    backups: Arc<Backups>,
 }
 
 impl Fleet {
@@ -117,7 +134,11 @@ impl Fleet {
     /// [`FleetError::Internal`] when the store cannot be read.
     pub fn launch(spec: FleetSpec) -> Result<Self, FleetError> {
         guard::install_panic_hook();
-        let FleetSpec { accounts, instances, trading_enabled, env, store, recorder, arbiters, stop_deadline } = spec;
+        #[cfg(feature = "faults")]
+        crate::faults::arm_from_env().map_err(FleetError::internal)?;
+        let FleetSpec { accounts, instances, trading_enabled, env, store, recorder, arbiters, stop_deadline, .. } =
+            spec;
+        let FleetSpec { restarts, snapshots, backups, told, .. } = spec;
         let mut status = read_kill(&store)?;
         if !status.on && !trading_enabled {
             let by = By::supervisor("risk.trading_enabled = false");
@@ -130,11 +151,26 @@ impl Fleet {
         let instances = instances.chain(added.into_iter().map(|config| (config, true)));
         let kill = Arc::new(AtomicBool::new(status.on));
         let latched = status.on.then(|| format!("kill switch ON since {}, by {}", status.at, status.by));
-        let actor = Supervisor::new(instances, arbiters, store.clone(), recorder.clone(), kill.clone(), status);
+        let actor = Supervisor::new(Charter {
+            instances: instances.collect(),
+            arbiters,
+            store: store.clone(),
+            recorder: recorder.clone(),
+            kill: kill.clone(),
+            kill_status: status,
+            restarts,
+            snapshots,
+            backup_age: newest_age(&backups),
+            backups: backups.clone(),
+            alerts: past_alerts(&store)?,
+        });
         let supervisor = actor.start();
-        let (accounts, env) = (Arc::new(accounts), Arc::new(env));
-        let stop_ms = millis(stop_deadline);
-        let fleet = Self { supervisor, store, recorder, kill, accounts, env, stop_ms, started: Instant::now() };
+        let (accounts, env, backups) = (Arc::new(accounts), Arc::new(env), Arc::new(backups));
+        let (stop_ms, started) = (millis(stop_deadline), Instant::now());
+        let fleet = Self { supervisor, store, recorder, kill, accounts, env, stop_ms, started, backups };
+        for (severity, code, text) in told {
+            fleet.raise(severity, code, &text);
+        }
         if let Some(text) = latched {
             fleet.raise("critical", "kill_switch", &text);
         }
@@ -184,7 +220,7 @@ impl Fleet {
             }
         }
         self.recall(resting).await?;
-        let starts = wanted.iter().map(|id| self.begin(id, None, true));
+        let starts = wanted.iter().map(|id| self.begin(id, None, false, true));
         let started = stream::iter(starts).buffer_unordered(STARTS_AT_ONCE);
         Ok(started.filter(|report| std::future::ready(report.is_ok())).count().await)
     }
@@ -285,6 +321,16 @@ impl Fleet {
         receiver.await.map_err(FleetError::internal)
     }
 
+    /// Completes with the reason when nothing can be recorded any more: the process should end then, and be started
+    /// again by whoever watches it.
+    ///
+    /// # Errors
+    /// [`FleetError::Internal`] when the supervisor is gone.
+    pub async fn storage_failed(&self) -> Result<String, FleetError> {
+        let receiver = self.send(WaitFailed {}).await?;
+        receiver.await.map_err(FleetError::internal)
+    }
+
     /// Stops every instance as configured, flushes, and answers the final report.
     ///
     /// # Errors
@@ -295,7 +341,7 @@ impl Fleet {
             .await?
             .iter()
             // One that is still being built has nothing to stop.
-            .filter(|card| card.state.is_live() && card.state != State::Starting)
+            .filter(|card| card.conductor.is_some() && card.state != State::Starting)
             .map(|card| card.spec.id.to_string())
             .collect();
         let stops: Vec<_> = live.iter().map(|id| self.stop_now(id, None, by.clone())).collect();
@@ -343,7 +389,7 @@ async fn within<T>(ms: u64, receiver: oneshot::Receiver<T>) -> Result<T, FleetEr
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

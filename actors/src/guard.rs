@@ -48,9 +48,7 @@ impl DropGuard {
 
 impl Drop for DropGuard {
     fn drop(&mut self) {
-        let panic = std::thread::panicking().then(|| {
-            LAST_PANIC.try_with(|last| last.try_borrow_mut().ok().and_then(|mut last| last.take())).ok().flatten()
-        });
+        let panic = std::thread::panicking().then(take_panic);
         let panic = panic.map(|text| text.unwrap_or_else(|| "panic without a message".to_owned()));
         self.to.do_send(Down { panic, ..self.down.clone() });
     }
@@ -71,6 +69,11 @@ pub fn install_panic_hook() {
             before(info);
         }));
     });
+}
+
+/// The text of the newest panic on this thread.
+pub fn take_panic() -> Option<String> {
+    LAST_PANIC.try_with(|last| last.try_borrow_mut().ok().and_then(|mut last| last.take())).ok().flatten()
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {

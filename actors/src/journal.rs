@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rust_decimal::Decimal;
 use supervisor_core::domain::OrderNo;
@@ -11,7 +12,7 @@ use supervisor_core::spec::InstanceSpec;
 use supervisor_state::{FactId, InstanceKey, Store};
 
 use crate::explain::{parse_order_id, row};
-use crate::fleet::{Fleet, FleetError};
+use crate::fleet::{Fleet, FleetError, millis};
 use crate::prepare::Life;
 use crate::supervisor::Card;
 use crate::view::{FactRow, InstanceDetail, InstanceStatus, OrderRow, PositionRow, TradeRow};
@@ -79,7 +80,9 @@ fn is_decision(fact: &Fact) -> bool {
         | Fact::GridPlanned(_)
         | Fact::Guarded(..)
         | Fact::Gap(_)
-        | Fact::Control(_) => true,
+        | Fact::Control(_)
+        | Fact::Revised(_)
+        | Fact::Withheld { .. } => true,
         Fact::CancelWanted(_)
         | Fact::OrderMoved(..)
         | Fact::OrderRefused(..)
@@ -284,11 +287,10 @@ pub(crate) fn status_row(card: &Card) -> InstanceStatus {
         equity: brief.equity.normalized(),
         max_drawdown: brief.drawdown.map(|share| share.normalize()),
         restarts: card.restarts,
-        up_ms: if card.state.is_live() {
-            u64::try_from(card.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-        } else {
-            0
-        },
+        last_panic: card.last_panic.clone(),
+        retry_in_ms: card.retry_at.map(|at| millis(at.saturating_duration_since(Instant::now()))),
+        warnings: card.warnings.clone(),
+        up_ms: if card.state.is_live() { millis(card.started.elapsed()) } else { 0 },
         note: card.note.clone(),
         hops,
     }

@@ -88,7 +88,9 @@ pub fn orders_of(spec: &InstanceSpec, life: u32, facts: &[FactRecord]) -> Vec<Or
             | Fact::Guarded(..)
             | Fact::RoundTrip(_)
             | Fact::DayClosed(_)
-            | Fact::Control(_) => {}
+            | Fact::Control(_)
+            | Fact::Revised(_)
+            | Fact::Withheld { .. } => {}
         }
     }
     orders.into_values().collect()

@@ -1,12 +1,43 @@
-//! The settings in force, key by key, for `describe`.
+//! How the shell works (snapshots, backups), and the settings in force, key by key, for `describe`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
 use supervisor_config::{FeedConfig, Speed};
 
 use crate::supervisor::Card;
+
+/// When an instance takes a snapshot: whatever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshots {
+    /// Facts since the last one.
+    pub facts: u64,
+    /// Inputs since the last one.
+    pub events: u64,
+    /// Age of the last one; looked at only while the instance waits for time to pass.
+    pub age: Duration,
+}
+
+impl Default for Snapshots {
+    /// 1,000 facts, 20,000 inputs, a minute.
+    fn default() -> Self {
+        Self { facts: 1_000, events: 20_000, age: Duration::from_secs(60) }
+    }
+}
+
+/// Backups on schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backups {
+    /// Where they lie.
+    pub dir: PathBuf,
+    /// How often; `None`: only when asked for.
+    pub every: Option<Duration>,
+    /// How many stay.
+    pub keep: usize,
+}
 
 /// Key and value of everything an instance was built from.
 pub fn rows(card: &Card) -> BTreeMap<String, String> {

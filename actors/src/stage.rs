@@ -15,6 +15,7 @@ use supervisor_core::risk::Risk;
 use supervisor_core::strategy::StrategyStage;
 use supervisor_core::streak::Streak;
 
+use crate::beat::Beat;
 use crate::brief::Brief;
 use crate::conductor::Conductor;
 use crate::guard::DropGuard;
@@ -121,6 +122,9 @@ impl Parts {
 
 /// What the shell needs of a stage.
 pub trait LiveStage: Sized + Unpin + 'static {
+    /// Which it is.
+    #[cfg(feature = "faults")]
+    const STAGE: Stage;
     /// Who comes after it on a collection.
     const AFTER: Option<Stage>;
     /// One message; one for another stage is left alone.
@@ -134,6 +138,8 @@ pub trait LiveStage: Sized + Unpin + 'static {
 macro_rules! live {
     ($stage:ty, $variant:ident, $field:ident, $after:expr, $brief:expr) => {
         impl LiveStage for $stage {
+            #[cfg(feature = "faults")]
+            const STAGE: Stage = Stage::$variant;
             const AFTER: Option<Stage> = $after;
 
             fn on(&mut self, cx: &Cx<'_>, message: CoreMessage, out: &mut Outbox) {
@@ -163,15 +169,26 @@ live!(Market, Market, market, None, |stage, brief| brief.market(stage));
 /// See the module.
 pub struct StageActor<S: LiveStage> {
     stage: S,
-    kill: Arc<AtomicBool>,
+    shell: Shell,
     peers: Option<Peers>,
-    _guard: DropGuard,
+}
+
+/// What surrounds a stage.
+pub struct Shell {
+    /// The kill switch.
+    pub kill: Arc<AtomicBool>,
+    /// Where it leaves a mark when it begins to work.
+    pub beat: Arc<Beat>,
+    /// The instance's mark.
+    pub ordinal: u32,
+    /// Reports its death.
+    pub _guard: DropGuard,
 }
 
 impl<S: LiveStage> StageActor<S> {
     /// A shell around a stage.
-    pub fn new(stage: S, kill: Arc<AtomicBool>, guard: DropGuard) -> Self {
-        Self { stage, kill, peers: None, _guard: guard }
+    pub const fn new(stage: S, shell: Shell) -> Self {
+        Self { stage, shell, peers: None }
     }
 
     /// True when the next message is a review that the kill latch must be told of first.
@@ -180,7 +197,7 @@ impl<S: LiveStage> StageActor<S> {
             Some(CoreMessage::Risk(RiskIn::Review(intent))) => intent.purpose == Purpose::Entry,
             _ => false,
         };
-        entry && !list.is_kill_told() && self.kill.load(Ordering::Acquire)
+        entry && !list.is_kill_told() && self.shell.kill.load(Ordering::Acquire)
     }
 }
 
@@ -199,6 +216,9 @@ impl<S: LiveStage> Handler<Take> for StageActor<S> {
     type Result = ();
     fn handle(&mut self, Take(mut list): Take, _: &mut Context<Self>) {
         let Some(peers) = &self.peers else { return };
+        self.shell.beat.enter(self.shell.ordinal);
+        #[cfg(feature = "faults")]
+        crate::faults::strike(list.spec().id, S::STAGE);
         if self.must_go_home(&list) {
             peers.home.do_send(Take(list));
             return;

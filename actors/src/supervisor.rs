@@ -1,37 +1,46 @@
-//! The supervisor actor: which instances there are, where each stands, who has died.
+//! The supervisor actor: which instances there are, where each stands, who has died, who may try again.
 //!
 //! Owns one entry per instance, the arbiter pool, the alerts and who waits for what. Promises: one instance's death
-//! touches no other; a message of an older generation changes nothing. Never: blocks, trades, or reads a disk.
+//! touches no other; a message of an older generation changes nothing; an instance that fails is rebuilt by recovery,
+//! never from a live object. Never: blocks, trades, or reads a disk.
 
+mod failure;
 mod lifecycle;
 pub mod messages;
 mod operator;
+mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Recipient};
 use supervisor_config::{FeedConfig, InstanceConfig, Speed};
 use supervisor_core::domain::{InstanceId, fast_f64};
-use supervisor_core::instance::{Audit, Control, InstanceState, Stages, Worklist};
-use supervisor_core::sim::Scheduler;
-use supervisor_core::spec::InstanceSpec;
-use supervisor_state::{RecorderHandle, Store};
+use supervisor_core::instance::{Audit, Control, InstanceState};
+use supervisor_core::sim::{Recovered, SeededRng};
+use supervisor_core::spec::{InstanceSpec, OnStop};
+use supervisor_state::{Batch, InstanceKey, RecorderHandle, Store};
 use tokio::sync::oneshot;
 
+use crate::beat::Pool;
 use crate::brief::Brief;
 use crate::clock::wall;
-use crate::conductor::{Command, Conductor, Score};
-use crate::fleet::FleetError;
+use crate::conductor::{Conductor, Score, Told};
+use crate::fleet::{By, FleetError};
 use crate::guard::DropGuard;
 use crate::pace::Pace;
 use crate::prepare::{Life, Prepared};
+use crate::restart::{Failures, Policy};
+use crate::settings::{Backups, Snapshots};
 use crate::stage::Shutdown;
 use crate::view::{AlertRow, KillStatus, State};
 
-const ALERTS_KEPT: usize = 1_000;
+/// Alerts that can be looked at.
+pub const ALERTS_KEPT: usize = 1_000;
+/// The journal that alerts are facts of; no instance can have this name.
+pub const ALERTS: &str = "_supervisor";
 
 /// What others may know of an instance.
 #[derive(Clone)]
@@ -50,6 +59,9 @@ pub struct Card {
     pub note: String,
     pub started: Instant,
     pub restarts: u32,
+    pub last_panic: Option<String>,
+    pub retry_at: Option<Instant>,
+    pub warnings: Vec<String>,
     /// True when no config directory holds it.
     pub added: bool,
     generation: u32,
@@ -70,6 +82,9 @@ impl Card {
             note: String::new(),
             started: Instant::now(),
             restarts: 0,
+            last_panic: None,
+            retry_at: None,
+            warnings: Vec::new(),
             added,
             generation: 0,
         }
@@ -84,50 +99,98 @@ impl Card {
     }
 }
 
+/// What the actors of an instance are there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// To trade.
+    Trader,
+    /// To cancel entries and keep stops working, after too many failures.
+    Custodian,
+}
+
 struct Entry {
     card: Card,
+    role: Role,
     switches: Vec<Recipient<Shutdown>>,
+    /// Who waits for its end.
     waiters: Vec<oneshot::Sender<()>>,
-    /// True while its last state is on its way to disk.
-    saving: bool,
+    /// Who waits for its start.
+    starters: Vec<oneshot::Sender<Result<State, FleetError>>>,
+    failures: Failures,
+    fence: Arc<AtomicU32>,
+    lane: usize,
+    ordinal: u32,
+    /// A stop that a failure interrupted.
+    stop: Option<(OnStop, By)>,
+}
+
+/// What a supervisor is made of.
+pub struct Charter {
+    pub instances: Vec<(InstanceConfig, bool)>,
+    pub arbiters: usize,
+    pub store: Arc<Store>,
+    pub recorder: RecorderHandle,
+    pub kill: Arc<AtomicBool>,
+    pub kill_status: KillStatus,
+    pub restarts: Policy,
+    pub snapshots: Snapshots,
+    pub backups: Backups,
+    /// Age of the newest backup, if there is one.
+    pub backup_age: Option<std::time::Duration>,
+    /// Alerts of earlier runs, oldest first, and the number of the newest.
+    pub alerts: (Vec<AlertRow>, u64),
 }
 
 /// See the module.
 pub struct Supervisor {
     entries: BTreeMap<InstanceId, Entry>,
-    arbiters: Vec<Arbiter>,
-    next_arbiter: usize,
+    pool: Pool,
+    ordinals: u32,
     store: Arc<Store>,
     recorder: RecorderHandle,
     kill: Arc<AtomicBool>,
     kill_status: KillStatus,
+    restarts: Policy,
+    snapshots: Snapshots,
+    upkeep: upkeep::Upkeep,
+    rng: SeededRng,
     alerts: VecDeque<AlertRow>,
+    alert_seq: u64,
     end_waiters: Vec<oneshot::Sender<()>>,
 }
 
 impl Supervisor {
     /// A supervisor over instances, each with whether it was added by file; none runs yet.
-    pub fn new(
-        instances: impl IntoIterator<Item = (InstanceConfig, bool)>,
-        arbiters: usize,
-        store: Arc<Store>,
-        recorder: RecorderHandle,
-        kill: Arc<AtomicBool>,
-        kill_status: KillStatus,
-    ) -> Self {
-        let entry =
-            |(config, added): (InstanceConfig, bool)| (config.spec.id, Entry::new(Card::new(Arc::new(config), added)));
-        Self {
-            entries: instances.into_iter().map(entry).collect(),
-            arbiters: (0..arbiters.max(1)).map(|_| Arbiter::new()).collect(),
-            next_arbiter: 0,
+    pub fn new(charter: Charter) -> Self {
+        let Charter { instances, arbiters, store, recorder, kill, kill_status, restarts, snapshots, backups, .. } =
+            charter;
+        let (alerts, alert_seq) = charter.alerts;
+        let mut supervisor = Self {
+            entries: BTreeMap::new(),
+            pool: Pool::new(arbiters),
+            ordinals: 0,
+            rng: SeededRng::new(u64::from(store.epoch())),
             store,
             recorder,
             kill,
             kill_status,
-            alerts: VecDeque::new(),
+            restarts,
+            snapshots,
+            upkeep: upkeep::Upkeep::new(backups, charter.backup_age),
+            alerts: alerts.into(),
+            alert_seq,
             end_waiters: Vec::new(),
+        };
+        for (config, added) in instances {
+            supervisor.insert(Arc::new(config), added);
         }
+        supervisor
+    }
+
+    fn insert(&mut self, config: Arc<InstanceConfig>, added: bool) {
+        self.ordinals += 1;
+        let (ordinal, lane) = (self.ordinals, self.pool.assign());
+        self.entries.insert(config.spec.id, Entry::new(Card::new(config, added), lane, ordinal));
     }
 
     fn entry(&mut self, id: &str) -> Result<&mut Entry, FleetError> {
@@ -140,6 +203,7 @@ impl Supervisor {
         known.and_then(|id| self.entries.get_mut(&id)).ok_or(unknown)
     }
 
+    /// Something a person should look at: a fact of the supervisor's own journal.
     fn alert(&mut self, severity: &str, instance: &str, code: &str, text: String) {
         let code = code.to_owned();
         match severity {
@@ -150,32 +214,34 @@ impl Supervisor {
             self.alerts.pop_front();
         }
         let (severity, instance) = (severity.to_owned(), instance.to_owned());
-        self.alerts.push_back(AlertRow { at: wall().to_string(), severity, instance, code, text });
+        let row = AlertRow { at: wall().to_string(), severity, instance, code, text };
+        if let (Ok(instance), Ok(record)) = (InstanceKey::new(ALERTS), postcard::to_allocvec(&row)) {
+            self.alert_seq += 1;
+            let (first_seq, records) = (self.alert_seq, vec![record]);
+            self.recorder.append(Batch { instance, generation: 0, first_seq, records, done: None });
+        }
+        self.alerts.push_back(row);
     }
 
-    fn launch(&mut self, id: InstanceId, prepared: Prepared, ctx: &mut Context<Self>) -> Option<Addr<Conductor>> {
+    /// Starts the actors of an instance that is ready; answers the state word that it has now.
+    fn launch(&mut self, id: InstanceId, prepared: Prepared, ctx: &mut Context<Self>) -> Option<State> {
+        let killed = self.kill.load(Ordering::Acquire);
         let entry = self.entries.get_mut(&id)?;
-        let Prepared { key, feed, state, seq_base, life, paused, .. } = prepared;
-        let spec = entry.card.spec.clone();
-        let (list, stages, scheduler) = match state {
-            Some(state) => {
-                let InstanceState { mark, scheduler, stages } = *state;
-                (Worklist::resume(spec.clone(), mark), stages, Scheduler::resume(&spec, feed, scheduler))
-            }
-            None => (Worklist::new(spec.clone()), Stages::new(&spec), Scheduler::new(&spec, feed)),
-        };
-        let latches = stages.risk.gate().latches();
-        // The latch may have been cleared while this was being prepared.
-        let paused = paused || entry.card.paused;
+        // The latch may have been set or cleared while this was being prepared.
+        let prepared = Prepared { paused: prepared.paused || entry.card.paused, ..prepared };
+        let first = entry.first_words(&prepared, killed);
+        let Prepared { key, feed, recovered, seq_base, life, is_fresh, paused, .. } = prepared;
+        let Recovered { list, stages, scheduler, .. } = recovered;
         let speed = match entry.card.config.feed.speed() {
             Speed::Max => None,
             Speed::Times(times) => Some(fast_f64(times)),
         };
-        let generation = entry.card.generation;
+        let (generation, latches) = (entry.card.generation, stages.risk.gate().latches());
+        let (arbiter, beat) = self.pool.lane(entry.lane);
         let score = Score {
-            spec,
+            spec: list.spec().clone(),
+            feed,
             list,
-            stages,
             scheduler,
             pace: Pace::new(speed),
             kill: self.kill.clone(),
@@ -183,34 +249,40 @@ impl Supervisor {
             key,
             seq_base,
             life: life.number,
+            generation,
+            fence: entry.fence.clone(),
+            first,
+            snapshots: self.snapshots,
+            is_fresh,
+            must_check: !is_fresh,
+            beat,
+            ordinal: entry.ordinal,
             supervisor: ctx.address().recipient(),
             switchboard: ctx.address().recipient(),
+            lookout: ctx.address().recipient(),
+            reviewer: ctx.address().recipient(),
             guard: DropGuard::new(ctx.address().recipient(), id, generation, "conductor"),
         };
-        let arbiter = &self.arbiters[self.next_arbiter % self.arbiters.len()];
-        self.next_arbiter += 1;
-        let conductor = Conductor::start_in_arbiter(&arbiter.handle(), move |_| Conductor::new(score, generation));
-        entry.card.conductor = Some(conductor.clone());
-        entry.card.life = Some(life);
-        entry.card.paused = latches.paused || paused;
-        entry.card.ended = false;
-        entry.card.started = Instant::now();
-        let by = |control| Audit {
-            control,
-            by: "supervisor".to_owned(),
-            reason: "as before the restart".to_owned(),
-            request: String::new(),
+        let conductor = Conductor::start_in_arbiter(&arbiter, move |_| Conductor::new(score, stages));
+        let is_cleared = latches.killed && !killed;
+        let card = &mut entry.card;
+        card.conductor = Some(conductor);
+        card.life = Some(life);
+        card.paused = paused || is_cleared || latches.paused;
+        card.warnings.clear();
+        card.ended = false;
+        card.retry_at = None;
+        card.started = Instant::now();
+        card.state = match entry.role {
+            Role::Custodian => State::Quarantined,
+            Role::Trader if killed => State::Killed,
+            Role::Trader if card.paused => State::Paused,
+            Role::Trader => State::Running,
         };
-        if latches.stopping {
-            conductor.do_send(Command(by(Control::Start)));
-        }
-        if paused && !latches.paused {
-            conductor.do_send(Command(by(Control::Pause)));
-        }
-        Some(conductor)
+        Some(card.state)
     }
 
-    /// The state word of an instance whose actors live.
+    /// The state word of an instance whose actors trade.
     fn live_state(&self, paused: bool) -> State {
         if self.kill.load(Ordering::Acquire) {
             State::Killed
@@ -222,7 +294,9 @@ impl Supervisor {
     }
 
     fn notify_ended(&mut self) {
-        let busy = |entry: &Entry| entry.card.is_finite() && (entry.card.state.is_live() || entry.saving);
+        let busy = |entry: &Entry| {
+            entry.card.is_finite() && (entry.card.state.is_live() || entry.card.state == State::Backoff)
+        };
         if !self.entries.values().any(busy) {
             for waiter in self.end_waiters.drain(..) {
                 // Whoever waited may be gone.
@@ -233,17 +307,87 @@ impl Supervisor {
 }
 
 impl Entry {
-    const fn new(card: Card) -> Self {
-        Self { card, switches: Vec::new(), waiters: Vec::new(), saving: false }
+    fn new(card: Card, lane: usize, ordinal: u32) -> Self {
+        Self {
+            card,
+            role: Role::Trader,
+            switches: Vec::new(),
+            waiters: Vec::new(),
+            starters: Vec::new(),
+            failures: Failures::default(),
+            fence: Arc::default(),
+            lane,
+            ordinal,
+            stop: None,
+        }
+    }
+
+    /// What an instance is told before it hears of its feed.
+    fn first_words(&self, prepared: &Prepared, killed: bool) -> VecDeque<Told> {
+        let Recovered { list, stages, .. } = &prepared.recovered;
+        let (latches, custody) = (stages.risk.gate().latches(), list.is_custody());
+        let by = |control, reason: &str| Told::Audit(Audit::by_supervisor(control, reason));
+        let mut first = VecDeque::new();
+        if self.role == Role::Custodian {
+            if !custody {
+                first.push_back(by(Control::Quarantine, &self.card.note));
+            }
+            return first;
+        }
+        // The new settings first, or the old ones would place orders only to withdraw them.
+        if let Some((spec, keys)) = &prepared.revision {
+            first.push_back(Told::Revise(spec.clone(), keys.clone()));
+        }
+        if latches.stopping {
+            first.push_back(by(Control::Start, "as before the restart"));
+        }
+        if latches.killed && !killed {
+            first.push_back(by(Control::ClearKill, "the kill switch was cleared meanwhile"));
+        }
+        if custody {
+            first.push_back(by(Control::Release, "out of quarantine"));
+        }
+        if prepared.paused && !latches.paused {
+            first.push_back(by(Control::Pause, "as before the restart"));
+        }
+        first
+    }
+
+    /// The next generation: whatever the present actors still do counts for nothing.
+    fn next_generation(&mut self) -> u32 {
+        self.card.generation += 1;
+        self.fence.store(self.card.generation, Ordering::Release);
+        self.card.generation
+    }
+
+    /// Sends its actors away.
+    fn shut_down(&mut self) {
+        for switch in self.switches.drain(..) {
+            switch.do_send(Shutdown);
+        }
+        if let Some(conductor) = self.card.conductor.take() {
+            conductor.do_send(Shutdown);
+        }
     }
 
     fn release_waiters(&mut self) {
         for waiter in self.waiters.drain(..) {
+            // Whoever waited may be gone.
             let _ = waiter.send(());
+        }
+    }
+
+    fn release_starters(&mut self, answer: &Result<State, FleetError>) {
+        for starter in self.starters.drain(..) {
+            let _ = starter.send(answer.clone());
         }
     }
 }
 
 impl Actor for Supervisor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(upkeep::TICK, |supervisor, ctx| supervisor.tick(ctx));
+    }
 }

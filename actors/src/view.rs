@@ -95,8 +95,14 @@ pub struct InstanceStatus {
     pub equity: Decimal,
     /// Largest fall from the running peak, share.
     pub max_drawdown: Option<Decimal>,
-    /// Restarts after failures.
+    /// Restarts after failures, since the process began.
     pub restarts: u32,
+    /// The newest panic of one of its actors, with the actor's name and the place.
+    pub last_panic: Option<String>,
+    /// Milliseconds until its next restart, while it waits for one.
+    pub retry_in_ms: Option<u64>,
+    /// What the check of its position at the start found odd; never a reason not to run.
+    pub warnings: Vec<String>,
     /// Milliseconds since it was started; of wall time.
     pub up_ms: u64,
     /// Why it is not running, when that is known: the panic, the error, the operator's reason.
@@ -310,4 +316,42 @@ pub struct ChangeReport {
     pub changed: bool,
     /// In words.
     pub text: String,
+}
+
+/// One backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupRow {
+    /// File name.
+    pub name: String,
+    /// When it was written, ISO 8601; empty when that cannot be read.
+    pub created: String,
+    /// Epoch of the store it was taken from.
+    pub epoch: u32,
+    /// Bots in it.
+    pub instances: u64,
+    /// Facts in it.
+    pub facts: u64,
+    /// Snapshots in it.
+    pub snapshots: u64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// What is wrong with it; `None`: nothing was found.
+    pub problem: Option<String>,
+}
+
+/// What the check of the store found for one bot, or for the store itself (`instance` is empty then).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreRow {
+    /// Whose.
+    pub instance: String,
+    /// Facts that are there.
+    pub facts: u64,
+    /// First of them, `EPOCH-SEQ`; empty without facts.
+    pub first: String,
+    /// Last of them.
+    pub last: String,
+    /// Snapshots that are there.
+    pub snapshots: u64,
+    /// What is wrong; empty: whole.
+    pub problems: Vec<String>,
 }

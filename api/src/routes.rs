@@ -45,6 +45,7 @@ fn api() -> impl HttpServiceFactory {
         .service(on("/instances/{id}/restart", "POST", [web::post().to(restart)]))
         .service(on("/instances/{id}/facts", "GET", [web::get().to(facts)]))
         .service(on("/instances/{id}/risk", "GET", [web::get().to(risk)]))
+        .service(on("/instances/{id}/state", "GET", [web::get().to(state)]))
         .service(on("/orders", "GET", [web::get().to(orders)]))
         .service(on("/positions", "GET", [web::get().to(positions)]))
         .service(on("/trades", "GET", [web::get().to(trades)]))
@@ -54,6 +55,8 @@ fn api() -> impl HttpServiceFactory {
             "GET, POST, DELETE",
             [web::get().to(kill_status), web::post().to(kill), web::delete().to(kill_clear)],
         ))
+        .service(on("/backups", "GET, POST", [web::get().to(backups), web::post().to(backup)]))
+        .service(on("/store", "GET", [web::get().to(store)]))
         .service(on("/report", "GET", [web::get().to(report)]))
         .service(on("/errors", "GET", [web::get().to(errors)]))
         .default_service(web::to(no_such_route))
@@ -156,8 +159,8 @@ async fn add(fleet: Data<Fleet>, ask: Ask, req: HttpRequest, body: Bytes) -> Ans
 }
 
 async fn start(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
-    let StartBody { set, reason } = json(req.headers(), &body)?;
-    document("change", vec![fleet.start(&id, StartOptions { set }, ask.by(&reason)).await?])
+    let StartBody { set, fresh, reason } = json(req.headers(), &body)?;
+    document("change", vec![fleet.start(&id, StartOptions { set, fresh }, ask.by(&reason)).await?])
 }
 
 async fn stop(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
@@ -192,6 +195,23 @@ async fn facts(fleet: Data<Fleet>, id: Path<String>, req: HttpRequest) -> Answer
 
 async fn risk(fleet: Data<Fleet>, id: Path<String>) -> Answer {
     document("risk", fleet.risk(&id).await?)
+}
+
+async fn state(fleet: Data<Fleet>, id: Path<String>) -> Answer {
+    document("state", vec![fleet.dump(&id).await?])
+}
+
+async fn backups(fleet: Data<Fleet>) -> Answer {
+    document("backup", fleet.backups().await?)
+}
+
+async fn backup(fleet: Data<Fleet>, ask: Ask, req: HttpRequest, body: Bytes) -> Answer {
+    let written = fleet.backup(ask.by(&reason(&req, &body)?)).await?;
+    Ok(HttpResponse::Created().json(Document::new("backup", vec![written])))
+}
+
+async fn store(fleet: Data<Fleet>) -> Answer {
+    document("store", fleet.verify_store().await?)
 }
 
 async fn orders(fleet: Data<Fleet>, req: HttpRequest) -> Answer {

@@ -61,6 +61,8 @@ pub struct Health {
 pub struct StartBody {
     /// `key`, `value` pairs on top of the instance's file.
     pub set: Vec<(String, String)>,
+    /// Forget what is stored of it and start anew.
+    pub fresh: bool,
     /// In the asker's words.
     pub reason: String,
 }
@@ -75,7 +77,7 @@ pub struct StopBody {
     pub reason: String,
 }
 
-/// Bodies that carry nothing but a reason: pause, resume, restart, remove, kill.
+/// Bodies that carry nothing but a reason: pause, resume, restart, remove, kill, a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReasonBody {
@@ -107,4 +109,17 @@ pub struct ClearBody {
     pub confirm: String,
     /// In the asker's words.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_forgets_nothing_unless_it_is_told_to() {
+        let start = |body: &str| serde_json::from_str::<StartBody>(body);
+        assert!(!start("{}").unwrap().fresh && !start(r#"{"set":[["a","b"]],"reason":"x"}"#).unwrap().fresh);
+        assert!(start(r#"{"fresh":true}"#).unwrap().fresh);
+        assert!(start(r#"{"fresh":"yes"}"#).is_err() && start(r#"{"Fresh":true}"#).is_err());
+    }
 }

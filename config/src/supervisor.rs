@@ -42,6 +42,58 @@ pub struct Logs {
     pub max_files: u64,
 }
 
+/// `[restart]`: what happens after a bot has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// Restarts within the window before quarantine (default 3; 0: none).
+    pub max: u64,
+    /// Length of the window, seconds (default 60).
+    pub window_s: u64,
+    /// First wait before a restart, milliseconds (default 100); each further one is longer.
+    pub backoff_ms: u64,
+    /// Longest wait before a restart, seconds (default 30).
+    pub backoff_max_s: u64,
+    /// Time without a failure after which the wait is the first one again, seconds (default 300).
+    pub healthy_s: u64,
+    /// Time without a sign of life after which a bot counts as hung, seconds (default 10).
+    pub hang_s: u64,
+}
+
+/// `[backup]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Time between two backups, minutes (default 60; 0: none on schedule).
+    pub interval_min: u64,
+    /// Backups that are kept (default 24).
+    pub keep: u64,
+    /// Where they lie; empty (the default) means `backups` in the state directory. See [`Backup::dir_in`].
+    pub dir: PathBuf,
+}
+
+impl Backup {
+    /// The directory of the backups of a state directory; a relative one is looked up in there.
+    #[must_use]
+    pub fn dir_in(&self, state_dir: &Path) -> PathBuf {
+        let unnamed = self.dir.as_os_str().is_empty();
+        state_dir.join(if unnamed { Path::new("backups") } else { &self.dir })
+    }
+}
+
+/// `[state]`: how much is kept, and how often all of it is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateKeys {
+    /// Facts kept of each bot (default 50000).
+    pub facts_kept: u64,
+    /// Facts after which a snapshot is due (default 1000).
+    pub snapshot_facts: u64,
+    /// Market events after which a snapshot is due (default 20000).
+    pub snapshot_events: u64,
+    /// Time after which a snapshot is due, seconds (default 60).
+    pub snapshot_s: u64,
+    /// Disk space held back for a full disk, MB (default 64).
+    pub reserve_mb: u64,
+}
+
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct SupervisorConfig {
@@ -55,6 +107,12 @@ pub struct SupervisorConfig {
     pub stop: Stop,
     /// How much is logged.
     pub logs: Logs,
+    /// What happens after a failure.
+    pub restart: Restart,
+    /// When backups are written, and how many are kept.
+    pub backup: Backup,
+    /// What is kept on disk.
+    pub state: StateKeys,
     /// In the order of their files.
     pub instances: Vec<InstanceConfig>,
 }
@@ -170,11 +228,14 @@ fn read_main(
     let risk = read_risk(top.table("risk"));
     let stop = read_stop(top.table("stop"));
     let logs = read_logs(top.table("logs"));
+    let restart = read_restart(top.table("restart"));
+    let backup = read_backup(top.table("backup"));
+    let state = read_state(top.table("state"));
     top.finish();
     problems.extend(of_accounts);
     found.extend(problems.into_iter().map(|problem| layered.locate(problem)));
     let reporting = reporting.ok_or_else(|| ConfigProblem::of_file(file, "no reporting currency"))?;
-    Ok(SupervisorConfig { reporting, accounts, risk, stop, logs, instances: Vec::new() })
+    Ok(SupervisorConfig { reporting, accounts, risk, stop, logs, restart, backup, state, instances: Vec::new() })
 }
 
 /// USDT unless the file says otherwise.
@@ -209,4 +270,43 @@ fn read_logs(mut reader: Reader<'_>) -> Logs {
     let max_files = reader.whole("max_files", 1..=1000, "files").unwrap_or(10);
     reader.finish();
     Logs { level, max_file_mb, max_files }
+}
+
+fn read_restart(mut reader: Reader<'_>) -> Restart {
+    let restart = Restart {
+        max: reader.whole("max", 0..=100, "restarts").unwrap_or(3),
+        window_s: reader.whole("window_s", 1..=86_400, "seconds").unwrap_or(60),
+        backoff_ms: reader.whole("backoff_ms", 1..=60_000, "milliseconds").unwrap_or(100),
+        backoff_max_s: reader.whole("backoff_max_s", 1..=3_600, "seconds").unwrap_or(30),
+        healthy_s: reader.whole("healthy_s", 1..=86_400, "seconds").unwrap_or(300),
+        hang_s: reader.whole("hang_s", 1..=600, "seconds").unwrap_or(10),
+    };
+    if restart.backoff_ms > restart.backoff_max_s * 1_000 {
+        let max_s = restart.backoff_max_s;
+        reader.problem("backoff_ms", format!("must not be longer than backoff_max_s = {max_s} s"));
+    }
+    reader.finish();
+    restart
+}
+
+fn read_backup(mut reader: Reader<'_>) -> Backup {
+    let backup = Backup {
+        interval_min: reader.whole("interval_min", 0..=10_080, "minutes; 0: none on schedule").unwrap_or(60),
+        keep: reader.whole("keep", 1..=1_000, "backups").unwrap_or(24),
+        dir: reader.text("dir").map(PathBuf::from).unwrap_or_default(),
+    };
+    reader.finish();
+    backup
+}
+
+fn read_state(mut reader: Reader<'_>) -> StateKeys {
+    let state = StateKeys {
+        facts_kept: reader.whole("facts_kept", 1_000..=10_000_000, "facts of each bot").unwrap_or(50_000),
+        snapshot_facts: reader.whole("snapshot_facts", 1..=1_000_000, "facts").unwrap_or(1_000),
+        snapshot_events: reader.whole("snapshot_events", 1..=100_000_000, "market events").unwrap_or(20_000),
+        snapshot_s: reader.whole("snapshot_s", 1..=86_400, "seconds").unwrap_or(60),
+        reserve_mb: reader.whole("reserve_mb", 1..=4_096, "MB").unwrap_or(64),
+    };
+    reader.finish();
+    state
 }

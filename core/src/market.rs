@@ -47,6 +47,30 @@ impl Market {
             MarketIn::Candle(ix, candle) => self.on_candle(ix, &candle, out),
             MarketIn::Point(ix, last) => out.push(Event::Quote(ix, Quote { at: cx.at, last })),
             MarketIn::Trade(ix, trade) => self.on_trade(cx, ix, &trade, out),
+            MarketIn::Revise => self.revise(cx.spec),
+            MarketIn::Release => self.release(cx.spec),
+        }
+    }
+
+    /// Other timeframes may be wanted; those that stay keep their forming candle.
+    fn revise(&mut self, spec: &InstanceSpec) {
+        let wanted = spec.strategy.timeframes(spec.timeframe);
+        let before = std::mem::replace(&mut self.wanted, wanted.clone());
+        for book in &mut self.books {
+            let kept = |timeframe: &Timeframe| {
+                let at = before.iter().position(|old| old == timeframe)?;
+                book.forming.get(at).copied().flatten()
+            };
+            book.forming = wanted.iter().map(kept).collect();
+        }
+    }
+
+    /// Back after a while without prices: what was forming is not whole, and what it missed is no gap of the feed.
+    fn release(&mut self, spec: &InstanceSpec) {
+        self.revise(spec);
+        for book in &mut self.books {
+            book.last = None;
+            book.forming.fill(None);
         }
     }
 

@@ -85,6 +85,9 @@ pub struct StartArgs {
     /// A setting on top of the file, such as strategy.levels=30.
     #[arg(long, value_name = "KEY=VALUE", value_parser = supervisor_config::parse_set)]
     pub set: Vec<(String, String)>,
+    /// Forget their stored state - position, orders, statistics - and start anew; the journal stays.
+    #[arg(long, conflicts_with = "file")]
+    pub fresh: bool,
     /// What all changing verbs share.
     #[command(flatten)]
     pub change: ChangeFlags,
@@ -227,6 +230,45 @@ pub enum ConfigVerb {
     },
     /// What is in force after files and environment.
     Show,
+}
+
+/// `backup ...`.
+#[derive(Debug, Subcommand)]
+pub enum BackupVerb {
+    /// Write one now and verify it.
+    #[command(after_help = "Example: supervisor backup create -o name")]
+    Create,
+    /// Those that are there, newest first; a cheap look that does not read them whole.
+    #[command(after_help = "Example: supervisor backup list")]
+    List,
+    /// Read one whole and check it (exit 3 when it is damaged); the newest when no name is given.
+    #[command(after_help = "Example: supervisor backup verify")]
+    Verify {
+        /// A name of `backup list`.
+        name: Option<String>,
+    },
+    /// Put one in the place of the store, which is moved aside; needs a yes and no running supervisor.
+    #[command(after_help = "Example: supervisor backup restore 20261120T120000.000Z-000007.backup --yes")]
+    Restore {
+        /// A name of `backup list`.
+        name: String,
+    },
+}
+
+/// `store ...`.
+#[derive(Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Check every record (exit 3 when one is damaged or missing); changes none.
+    #[command(after_help = "Example: supervisor store verify")]
+    Verify,
+}
+
+/// `state ...`.
+#[derive(Debug, Subcommand)]
+pub enum StateVerb {
+    /// The whole state of a bot: strategy, orders, position, risk, paper venue.
+    #[command(after_help = "Example: supervisor state dump grid-btc -o json")]
+    Dump(NameArg),
 }
 
 /// `backtest`.

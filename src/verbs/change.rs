@@ -60,14 +60,31 @@ pub fn start(globals: &Globals, out: &Out, args: &StartArgs) -> Result<Exit, Fau
     if let Some(file) = &args.file {
         return add(globals, out, args, file);
     }
-    let body = StartBody { set: args.set.clone(), reason: args.change.reason.clone() };
+    if args.fresh {
+        forget(globals, out, args)?;
+    }
+    let body = StartBody { set: args.set.clone(), fresh: args.fresh, reason: args.change.reason.clone() };
     each(globals, out, Act::Start, &args.names, &args.change, &body)
+}
+
+/// Asks before what is stored is forgotten; says so where nothing will be done.
+fn forget(globals: &Globals, out: &Out, args: &StartArgs) -> Result<(), Fault> {
+    let which = which(&args.names, &args.change);
+    if args.change.dry_run {
+        out.note(&format!("--fresh: position, orders and statistics {which} would be forgotten"));
+        return Ok(());
+    }
+    confirm(globals, &format!("forgetting position, orders and statistics {which}"))
+}
+
+fn which(names: &[String], flags: &ChangeFlags) -> String {
+    if flags.all { "of all bots".to_owned() } else { format!("of {}", names.join(", ")) }
 }
 
 /// `stop-instance NAME..`.
 pub fn stop(globals: &Globals, out: &Out, args: &StopArgs) -> Result<Exit, Fault> {
     if args.positions == Some(Positions::CloseMarket) && !args.change.dry_run {
-        let which = if args.change.all { "of all bots".to_owned() } else { format!("of {}", args.names.join(", ")) };
+        let which = which(&args.names, &args.change);
         confirm(globals, &format!("selling the positions {which} at market"))?;
     }
     let body = StopBody { on_stop: args.positions.map(Into::into), reason: args.change.reason.clone() };

@@ -1,4 +1,5 @@
-//! What needs no running supervisor: `config validate`, `config show`, `version`.
+//! What needs no running supervisor: `config validate`, `config show`, `version`, and the way to `backup`, `store` and
+//! `state`.
 
 use std::path::Path;
 
@@ -7,16 +8,20 @@ use serde_json::{Value, json};
 use supervisor_config::{ConfigErrors, FeedConfig, InstanceConfig, Speed, SupervisorConfig, load_instance};
 
 use super::read::document;
-use crate::cli::{ConfigVerb, Globals};
+use super::{backup, state, store};
+use crate::cli::{ConfigVerb, Globals, OfflineVerb};
 use crate::fault::{Exit, Fault};
 use crate::out::{Out, Row};
 use crate::{places, table};
 
-/// `config ...`.
-pub fn config(globals: &Globals, out: &Out, verb: &ConfigVerb) -> Result<Exit, Fault> {
+/// `config ...`, `backup ...`, `store ...`, `state ...`.
+pub fn config(globals: &Globals, out: &Out, verb: &OfflineVerb) -> Result<Exit, Fault> {
     match verb {
-        ConfigVerb::Validate { file } => validate(globals, out, file.as_deref(), &[]),
-        ConfigVerb::Show => show(globals, out),
+        OfflineVerb::Config(ConfigVerb::Validate { file }) => validate(globals, out, file.as_deref(), &[]),
+        OfflineVerb::Config(ConfigVerb::Show) => show(globals, out),
+        OfflineVerb::Backup(verb) => backup::backup(globals, out, verb),
+        OfflineVerb::Store(verb) => store::store(globals, out, verb),
+        OfflineVerb::State(verb) => state::state(globals, out, verb),
     }
 }
 
@@ -148,10 +153,34 @@ fn settings(config: &SupervisorConfig) -> Vec<(String, String)> {
     put("logs.level", config.logs.level.to_owned());
     put("logs.max_file_mb", config.logs.max_file_mb.to_string());
     put("logs.max_files", config.logs.max_files.to_string());
+    for (key, value) in of_recovery(config) {
+        put(key, value.to_string());
+    }
+    put("backup.dir", config.backup.dir.display().to_string());
     for instance in &config.instances {
         put(&format!("instances.{}", instance.spec.id), instance.source.display().to_string());
     }
     settings
+}
+
+/// The numbers of `[restart]`, `[backup]` and `[state]`.
+fn of_recovery(config: &SupervisorConfig) -> [(&'static str, u64); 13] {
+    let SupervisorConfig { restart, backup, state, .. } = config;
+    [
+        ("restart.max", restart.max),
+        ("restart.window_s", restart.window_s),
+        ("restart.backoff_ms", restart.backoff_ms),
+        ("restart.backoff_max_s", restart.backoff_max_s),
+        ("restart.healthy_s", restart.healthy_s),
+        ("restart.hang_s", restart.hang_s),
+        ("backup.interval_min", backup.interval_min),
+        ("backup.keep", backup.keep),
+        ("state.facts_kept", state.facts_kept),
+        ("state.snapshot_facts", state.snapshot_facts),
+        ("state.snapshot_events", state.snapshot_events),
+        ("state.snapshot_s", state.snapshot_s),
+        ("state.reserve_mb", state.reserve_mb),
+    ]
 }
 
 #[derive(Deserialize)]

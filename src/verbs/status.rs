@@ -10,7 +10,7 @@ use crate::cli::{Globals, NameArg, StatusArgs};
 use crate::client::{Client, talk};
 use crate::fault::{Exit, Fault};
 use crate::out::{Format, Out, Row, items, rows};
-use crate::rows::{done, line};
+use crate::rows::{done, line, wait};
 use crate::table;
 
 /// `status [NAME] [-w]`.
@@ -35,8 +35,11 @@ async fn once(client: &Client, out: &Out, args: &StatusArgs) -> Result<Exit, Fau
     if args.watch && !out.format.is_json() && std::io::stdout().is_terminal() {
         out.data("\x1b[H\x1b[2J")?;
     }
-    out.document::<InstanceStatus>(&document)?;
     let found: Vec<InstanceStatus> = rows(&document)?;
+    match out.format {
+        Format::Table => out.data(&narrow(&found))?,
+        Format::Wide | Format::Json | Format::Ndjson | Format::Name => out.document::<InstanceStatus>(&document)?,
+    }
     if !out.format.is_json() && out.format != Format::Name {
         summary(out, &document, &found);
     }
@@ -52,11 +55,46 @@ fn of_one(detail: Value) -> Value {
     serde_json::json!({ "api_version": detail["api_version"], "kind": "instance", "items": status })
 }
 
-/// The line under the table: how many of what, and what wants a look.
+/// The table without the column of restarts while there was none.
+fn narrow(found: &[InstanceStatus]) -> String {
+    let calm = found.iter().all(|row| row.restarts == 0);
+    let all = InstanceStatus::heads(false);
+    let shown: Vec<usize> = (0..all.len()).filter(|at| !(calm && all[*at] == ">RESTARTS")).collect();
+    let heads: Vec<&str> = shown.iter().map(|at| all[*at]).collect();
+    let cells: Vec<Vec<String>> = found
+        .iter()
+        .map(|row| {
+            let cells = row.cells(false);
+            shown.iter().filter_map(|at| cells.get(*at).cloned()).collect()
+        })
+        .collect();
+    table::render(&heads, &cells)
+}
+
+/// What a person should know of a bot that failed, and what its check at the start found odd.
+fn troubles(row: &InstanceStatus) -> Vec<String> {
+    let mut troubles = Vec::new();
+    let panic = row.last_panic.as_ref().map(|panic| format!("; last panic: {panic}")).unwrap_or_default();
+    let (id, state, restarts) = (&row.id, row.state.word(), table::count(row.restarts as usize, "restart"));
+    if row.state == State::Quarantined {
+        troubles.push(format!("{id}: {state}: {}", row.note));
+    } else if let Some(ms) = row.retry_in_ms {
+        troubles.push(format!("{id}: {state}, next try in {}, {restarts} so far{panic}", wait(ms)));
+    } else if row.restarts > 0 || row.last_panic.is_some() {
+        troubles.push(format!("{id}: {state} after {restarts}{panic}"));
+    }
+    troubles.extend(row.warnings.iter().map(|warning| format!("WARN {}: {warning}", row.id)));
+    troubles
+}
+
+/// The lines under the table: what wants a look, and how many of what.
 fn summary(out: &Out, document: &Value, found: &[InstanceStatus]) {
     let kill = document.get("kill").and_then(|kill| serde_json::from_value::<KillStatus>(kill.clone()).ok());
     if let Some(KillStatus { on: true, at, reason, .. }) = kill {
         out.note(&format!("KILL SWITCH ON since {at}: {reason}"));
+    }
+    for line in found.iter().flat_map(troubles) {
+        out.note(&line);
     }
     let paper = found.iter().filter(|row| row.mode == "paper").count();
     let mut text = format!("{} live, {paper} paper", found.len() - paper);
@@ -123,6 +161,12 @@ fn described(detail: &InstanceDetail, wide: bool) -> String {
     put("about", &detail.description);
     put("state", status.state.word());
     put("note", &status.note);
+    put("restarts", &if status.restarts > 0 { status.restarts.to_string() } else { String::new() });
+    put("next try", &status.retry_in_ms.map(|ms| format!("in {}", wait(ms))).unwrap_or_default());
+    put("last panic", status.last_panic.as_deref().unwrap_or_default());
+    for warning in &status.warnings {
+        put("WARN", warning);
+    }
     put("strategy", &status.strategy);
     put("market", &status.market);
     put("account", &format!("{} ({})", status.account, status.mode));
@@ -155,4 +199,45 @@ fn grid<R: Row>(title: &str, rows: &[R], wide: bool) -> String {
     }
     let cells: Vec<Vec<String>> = rows.iter().map(|row| row.cells(wide)).collect();
     section(title, table::render(&R::heads(wide), &cells).lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bot(restarts: u32) -> InstanceStatus {
+        let row = serde_json::json!({
+            "id": "grid", "name": "Grid", "state": "backoff", "mode": "paper", "strategy": "grid",
+            "market": "BTCUSDT@paper", "account": "paper", "asset": "USDT", "clock": "", "candles": 0,
+            "progress": null, "ended": false, "open_orders": 0, "orders": 0, "fills": 0, "round_trips": 0,
+            "vetoed": 0, "day_profit": "0", "total_profit": "0", "equity": "0", "max_drawdown": null,
+            "restarts": restarts, "last_panic": null, "retry_in_ms": null, "warnings": [], "up_ms": 0, "note": "",
+            "hops": {},
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    #[test]
+    fn restarts_are_a_column_once_there_was_one() {
+        assert!(!narrow(&[bot(0), bot(0)]).contains("RESTARTS"));
+        let shown = narrow(&[bot(0), bot(2)]);
+        assert!(shown.lines().next().unwrap().ends_with("RESTARTS  AGE"), "{shown}");
+        let last: Vec<&str> = shown.lines().last().unwrap().split_whitespace().rev().take(2).collect();
+        assert_eq!(last, ["0s", "2"]);
+    }
+
+    #[test]
+    fn troubles_name_the_panic_the_next_try_and_each_warning() {
+        assert!(troubles(&bot(0)).is_empty());
+        let panic = Some("risk: index out of bounds".to_owned());
+        let waiting = InstanceStatus { retry_in_ms: Some(3_000), last_panic: panic.clone(), ..bot(2) };
+        let expected = "grid: backoff, next try in 3s, 2 restarts so far; last panic: risk: index out of bounds";
+        assert_eq!(troubles(&waiting), [expected]);
+        let back = InstanceStatus { state: State::Running, last_panic: panic, ..bot(1) };
+        assert_eq!(troubles(&back), ["grid: running after 1 restart; last panic: risk: index out of bounds"]);
+        let given_up = InstanceStatus { state: State::Quarantined, note: "it diverged".to_owned(), ..bot(0) };
+        assert_eq!(troubles(&given_up), ["grid: quarantined: it diverged"]);
+        let odd = InstanceStatus { warnings: vec!["no entry price".into(), "price moved 60 %".into()], ..bot(0) };
+        assert_eq!(troubles(&odd), ["WARN grid: no entry price", "WARN grid: price moved 60 %"]);
+    }
 }

@@ -1,27 +1,34 @@
-//! The one file that knows the database (sled 0.34) and its measured traps.
+//! The one place that knows the database (sled 0.34) and its measured traps.
 //!
 //! Owns the open database: rooms of rows sorted by key, atomic writes within a room, and `sync`. Promises that a panic
 //! inside the database (opening a damaged store panics more often than it fails) comes out as an error; that `sync`
 //! reaches the device (the database's own flush stops at the page cache on Linux); and that after a failed write,
 //! flush or sync nothing is written any more: the system may have dropped the pages, so a later success proves
-//! nothing. Never knows what a row means.
+//! nothing. Only [`Disk::reopen`] begins anew, under the same `&self`. Never knows what a row means.
 
-use std::any::Any;
+mod files;
+mod guard;
+
 use std::fs::File;
 use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+pub(crate) use guard::panic_message;
+
 use crate::chunks::Row;
+use files::{remove_torn, renew, sync_directories};
+use guard::Guard;
 
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 // The periodic flusher is also what collects garbage.
 const FLUSH_EVERY_MS: u64 = 500;
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// A reader may be in the middle of a long journal; it stops at its next row.
+const REOPEN_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(2);
 
 /// What the database or the system under it refused.
@@ -48,13 +55,40 @@ pub enum DiskError {
         message: String,
     },
     /// An earlier write, flush or sync failed or the database panicked; it has to be opened again.
-    #[error("store {}: {during} refused because an earlier operation failed; restart the supervisor", .dir.display())]
+    #[error("store {}: {during} refused because {}", .dir.display(), earlier(.full))]
     Broken {
         /// The store's directory.
         dir: PathBuf,
         /// What was being asked for.
         during: &'static str,
+        /// Whether the earlier failure was a full disk.
+        full: bool,
     },
+}
+
+fn earlier(full: &bool) -> &'static str {
+    if *full { "the disk was full" } else { "an earlier operation failed; restart the supervisor" }
+}
+
+impl DiskError {
+    /// Whether a full disk, or a full share of it, is all that is wrong.
+    pub fn is_storage_full(&self) -> bool {
+        match self {
+            Self::Failed { source, .. } => is_full(source.as_ref()),
+            Self::Panicked { .. } => false,
+            Self::Broken { full, .. } => *full,
+        }
+    }
+}
+
+/// The database hands the system's error on with its kind, but not always with its number.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let io = match error.downcast_ref::<sled::Error>() {
+        Some(sled::Error::Io(io)) => Some(io),
+        _ => error.downcast_ref::<io::Error>(),
+    };
+    let full = |io: &io::Error| matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    io.is_some_and(full) || error.source().is_some_and(is_full)
 }
 
 /// The kinds of rows, each a keyspace of its own.
@@ -75,8 +109,22 @@ struct Trees {
     latches: sled::Tree,
 }
 
-/// The open database.
+/// The database of a directory.
 pub(crate) struct Disk {
+    dir: PathBuf,
+    slot: RwLock<Slot>,
+    // Held while the database is being opened again: writers wait for it.
+    opening: Mutex<()>,
+}
+
+/// Readers never wait for an opening, because it waits for the rows that they hold.
+enum Slot {
+    Open(Inner),
+    Opening,
+    Lost,
+}
+
+struct Inner {
     db: sled::Db,
     trees: Trees,
     file: File,
@@ -86,51 +134,129 @@ pub(crate) struct Disk {
 impl Disk {
     /// Opens or creates the database in `dir`, which must exist and be ours alone.
     pub(crate) fn open(dir: &Path) -> Result<Self, DiskError> {
-        let guard = Guard { dir: dir.into(), broken: Arc::new(AtomicBool::new(false)) };
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(Some(FLUSH_EVERY_MS))
-            .mode(sled::Mode::HighThroughput);
-        let (db, trees) = guard.run("open", || {
-            let db = open_patiently(&config)?;
-            let trees = open_trees(&db)?;
-            Ok::<_, sled::Error>((db, trees))
-        })?;
-        let file = guard.run("open its data file", || File::open(dir.join("db")))?;
-        let disk = Self { db, trees, file, guard };
-        disk.sync()?;
-        disk.guard.run("sync its directory", || sync_directories(dir))?;
-        Ok(disk)
+        let slot = RwLock::new(Slot::Open(Inner::open(dir, LOCK_PATIENCE)?));
+        Ok(Self { dir: dir.to_path_buf(), slot, opening: Mutex::new(()) })
+    }
+
+    /// Lets go of the database and opens it again. What was written since the last sync may be gone. Meanwhile reads
+    /// are refused, rows that are being read end with an error, and writes wait.
+    pub(crate) fn reopen(&self) -> Result<(), DiskError> {
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.replace(Slot::Opening);
+        if let Slot::Open(old) = &old {
+            old.guard.condemn();
+        }
+        let guard = Guard::new(&self.dir);
+        let opened = guard.run("close", || {
+            drop(old);
+            io::Result::Ok(())
+        });
+        let opened = opened.and_then(|()| guard.run("renew its data file", || renew(&self.dir.join("db"))));
+        match opened.and_then(|()| Inner::open(&self.dir, REOPEN_PATIENCE)) {
+            Ok(inner) => drop(self.replace(Slot::Open(inner))),
+            Err(error) => {
+                self.replace(Slot::Lost);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn replace(&self, slot: Slot) -> Slot {
+        std::mem::replace(&mut *self.slot.write().unwrap_or_else(PoisonError::into_inner), slot)
+    }
+
+    /// An error once a write, flush or sync has failed.
+    pub(crate) fn check(&self) -> Result<(), DiskError> {
+        self.with("check", |inner| inner.guard.check("check"))
     }
 
     /// The value under `key`.
     pub(crate) fn get(&self, room: Room, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
-        self.guard.run("read", || self.tree(room).get(key)).map(|value| value.map(|value| value.to_vec()))
+        let value = self.with("read", |inner| inner.guard.run("read", || inner.tree(room).get(key)));
+        value.map(|value| value.map(|value| value.to_vec()))
     }
 
     /// The rows whose keys lie in `keys`, in order from either end.
     pub(crate) fn rows(&self, room: Room, keys: RangeInclusive<&[u8]>) -> Result<Rows, DiskError> {
         let (low, high) = (keys.start().to_vec(), keys.end().to_vec());
-        let iter = self.guard.run("read", || Ok::<_, sled::Error>(self.tree(room).range(low..=high)))?;
-        Ok(Rows { iter, guard: self.guard.clone() })
+        self.with("read", |inner| {
+            let iter = inner.guard.run("read", || Ok::<_, sled::Error>(inner.tree(room).range(low..=high)))?;
+            Ok(Rows { iter: Some(iter), guard: inner.guard.clone() })
+        })
     }
 
     /// Whether the room holds no row.
     pub(crate) fn is_empty(&self, room: Room) -> Result<bool, DiskError> {
-        self.guard.run("read", || self.tree(room).first()).map(|row| row.is_none())
+        self.with("read", |inner| inner.guard.run("read", || inner.tree(room).first())).map(|row| row.is_none())
     }
 
-    /// Puts and removes rows, all or none; a key that stands in both is put. Durable only after [`Disk::sync`].
+    /// Puts and removes rows, all or none; a key that stands in both is put. Durable only after [`Disk::sync`], but
+    /// latches at once: whoever changes one does not know how to repeat it after [`Disk::reopen`].
     pub(crate) fn write(&self, room: Room, put: Vec<Row>, remove: Vec<Vec<u8>>) -> Result<(), DiskError> {
         let mut batch = sled::Batch::default();
         remove.into_iter().for_each(|key| batch.remove(key));
         put.into_iter().for_each(|(key, value)| batch.insert(key, value));
-        self.guard.run_once("write", || self.tree(room).apply_batch(batch))
+        self.wait_until_open();
+        self.with("write", |inner| {
+            inner.guard.run_once("write", || inner.tree(room).apply_batch(batch))?;
+            if matches!(room, Room::Latches) { inner.sync() } else { Ok(()) }
+        })
     }
 
     /// Makes everything written so far durable: flush to the file, then the file to the device.
     pub(crate) fn sync(&self) -> Result<(), DiskError> {
+        self.wait_until_open();
+        self.with("sync", Inner::sync)
+    }
+
+    fn wait_until_open(&self) {
+        drop(self.opening.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn with<T>(
+        &self,
+        during: &'static str,
+        operation: impl FnOnce(&Inner) -> Result<T, DiskError>,
+    ) -> Result<T, DiskError> {
+        let closed = |full| Err(DiskError::Broken { dir: self.dir.clone(), during, full });
+        match &*self.slot.read().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Open(inner) => operation(inner),
+            Slot::Opening => closed(true),
+            Slot::Lost => closed(false),
+        }
+    }
+
+    /// Lets the `nth` write, flush or sync from now on find the disk full.
+    #[cfg(test)]
+    pub(crate) fn fill_at(&self, nth: u64) {
+        let Slot::Open(inner) = &*self.slot.read().unwrap() else { return };
+        inner.guard.fill_at(nth);
+    }
+}
+
+impl Inner {
+    fn open(dir: &Path, patience: Duration) -> Result<Self, DiskError> {
+        let guard = Guard::new(dir);
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(Some(FLUSH_EVERY_MS))
+            .mode(sled::Mode::HighThroughput);
+        guard.run("clear what an earlier opening left", || remove_torn(dir))?;
+        let (db, trees) = guard.run("open", || {
+            let db = open_patiently(&config, patience)?;
+            let trees = open_trees(&db)?;
+            Ok::<_, sled::Error>((db, trees))
+        })?;
+        let file = guard.run("open its data file", || File::open(dir.join("db")))?;
+        let inner = Self { db, trees, file, guard };
+        inner.sync()?;
+        inner.guard.run("sync its directory", || sync_directories(dir))?;
+        Ok(inner)
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
         self.guard.run_once("flush", || self.db.flush())?;
         self.guard.run_once("sync", || self.file.sync_data())
     }
@@ -148,11 +274,11 @@ impl Disk {
 
 /// The database's threads may hold its file for a moment after its handle was dropped. Nobody else can: whoever comes
 /// here holds the lock of the state directory.
-fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+fn open_patiently(config: &sled::Config, patience: Duration) -> sled::Result<sled::Db> {
     let since = Instant::now();
     loop {
         match config.open() {
-            Err(error) if is_lock_held(&error) && since.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_POLL),
+            Err(error) if is_lock_held(&error) && since.elapsed() < patience => std::thread::sleep(LOCK_POLL),
             result => return result,
         }
     }
@@ -173,101 +299,54 @@ fn open_trees(db: &sled::Db) -> sled::Result<Trees> {
     })
 }
 
-/// New files are found after a power cut only if their directories were synced too.
-fn sync_directories(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()?;
-    dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-/// Rows read lazily; each step may fail.
+/// Rows read lazily; a step may fail, and that is the last one: the database would answer with the same damage for
+/// ever.
 pub(crate) struct Rows {
-    iter: sled::Iter,
+    iter: Option<sled::Iter>,
     guard: Guard,
 }
+
+impl Rows {
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut sled::Iter) -> Option<sled::Result<Pair>>,
+    ) -> Option<Result<Row, DiskError>> {
+        let iter = self.iter.as_mut()?;
+        let row = self.guard.run("read", || step(iter).transpose());
+        if row.is_err() {
+            self.close();
+        }
+        row.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
+    }
+
+    /// The last holder closes the database, which may panic over a failed sync; a reader is not to die of that.
+    fn close(&mut self) {
+        let iter = self.iter.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(iter)));
+    }
+}
+
+type Pair = (sled::IVec, sled::IVec);
 
 impl Iterator for Rows {
     type Item = Result<Row, DiskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let step = self.guard.run("read", || self.iter.next().transpose());
-        step.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
+        self.step(sled::Iter::next)
     }
 }
 
 impl DoubleEndedIterator for Rows {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let step = self.guard.run("read", || self.iter.next_back().transpose());
-        step.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
+        self.step(sled::Iter::next_back)
     }
 }
 
-/// Turns panics into errors and remembers that nothing can be trusted any more.
-#[derive(Clone)]
-struct Guard {
-    dir: Arc<Path>,
-    broken: Arc<AtomicBool>,
-}
-
-impl Guard {
-    /// Runs an operation whose failure leaves the store as it was.
-    fn run<T, E>(&self, during: &'static str, operation: impl FnOnce() -> Result<T, E>) -> Result<T, DiskError>
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        if self.broken.load(Ordering::Acquire) {
-            return Err(DiskError::Broken { dir: self.dir.to_path_buf(), during });
-        }
-        match catch_unwind(AssertUnwindSafe(operation)) {
-            Ok(done) => done.map_err(|source| DiskError::Failed {
-                dir: self.dir.to_path_buf(),
-                during,
-                source: Box::new(source),
-            }),
-            Err(panic) => {
-                self.broken.store(true, Ordering::Release);
-                let message = panic_message(panic.as_ref());
-                Err(DiskError::Panicked { dir: self.dir.to_path_buf(), during, message })
-            }
-        }
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.close();
     }
-
-    /// Runs an operation that is never tried again once it has failed.
-    fn run_once<T, E>(&self, during: &'static str, operation: impl FnOnce() -> Result<T, E>) -> Result<T, DiskError>
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        self.run(during, operation).inspect_err(|_| self.broken.store(true, Ordering::Release))
-    }
-}
-
-/// The text of a caught panic.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_string())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn guard() -> Guard {
-        Guard { dir: Path::new("here").into(), broken: Arc::default() }
-    }
-
-    #[test]
-    fn a_panic_becomes_an_error_and_breaks_the_store() {
-        let guard = guard();
-        let error = guard.run("read", || -> io::Result<()> { panic!("bad page {}", 7) }).unwrap_err();
-        assert!(matches!(&error, DiskError::Panicked { during: "read", message, .. } if message == "bad page 7"));
-        assert!(matches!(guard.run("read", || io::Result::Ok(1)), Err(DiskError::Broken { .. })));
-    }
-
-    #[test]
-    fn a_failed_read_may_be_tried_again_and_a_failed_sync_may_not() {
-        let guard = guard();
-        assert!(guard.run("read", || io::Result::<()>::Err(io::Error::other("once"))).is_err());
-        assert_eq!(guard.run("read", || io::Result::Ok(1)).unwrap(), 1);
-        assert!(guard.run_once("sync", || io::Result::<()>::Err(io::Error::other("no space"))).is_err());
-        assert!(matches!(guard.run_once("sync", || io::Result::Ok(())), Err(DiskError::Broken { .. })));
-    }
-}
+mod tests;

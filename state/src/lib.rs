@@ -7,28 +7,44 @@
 //!
 //! Reading order: [`lock`] (who may touch the directory), [`key`] (how records are named), [`record`] and [`chunks`]
 //! (how bytes are sealed), [`journal`] (the contract), [`mark`] (the epoch apart from the store), `disk` (the one file
-//! that knows the database), [`store`],
-//! [`recorder`], and [`memory`] for tests that need a store that fails on demand.
+//! that knows the database), [`store`], [`recorder`], [`reserve`] (room on a full disk), and [`memory`] for tests that
+//! need a store that fails on demand.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod backup;
 pub mod chunks;
 mod disk;
 pub mod journal;
 pub mod key;
 pub mod lock;
 pub mod mark;
+pub mod marks;
 pub mod memory;
 pub mod meter;
+pub mod migrate;
 pub mod record;
 pub mod recorder;
+pub mod reserve;
+pub mod restore;
+pub mod stamp;
 pub mod store;
+pub mod verify;
+mod watch;
 
+pub use backup::{BackupEntry, BackupError, BackupInfo};
 pub use disk::DiskError;
-pub use journal::{NewFact, StateStore, StoreError, StoredFact};
+pub use journal::{NewFact, Pruned, StateStore, StoreError, StoredFact};
 pub use key::{FactId, InstanceKey, KeyError};
 pub use lock::{LockError, StateDir};
 pub use mark::MarkError;
+pub use marks::MarksError;
 pub use memory::MemoryStore;
-pub use recorder::{Batch, Done, RecordError, Recorder, RecorderHandle, RecorderStats};
-pub use store::{FactsRev, Snapshot, Store};
+pub use migrate::Migration;
+pub use recorder::{
+    Batch, Done, RecordError, Recorder, RecorderHandle, RecorderStats, Settings, SnapshotBatch, StorageState,
+};
+pub use reserve::{RESERVE_BYTES, ReserveError, free_bytes};
+pub use restore::{OpenOptions, Opened, RestoreReport, RestoredInstance};
+pub use store::{FactsRev, SCHEMA_VERSION, Snapshot, Store};
+pub use verify::{InstanceReport, Scope, VerifyReport};

@@ -1,80 +1,70 @@
 //! The recorder: the one thread of the process that writes facts and makes them durable.
 //!
-//! Owns the queue of batches, the check that each instance's sequence is dense, and group commit: everything that is
-//! queued is written at once and made durable by one sync. Promises that an append never waits, that every `done` is
-//! called exactly once and in the order of the appends, only after its facts are durable or refused, and that after
-//! one failed write or sync nothing is accepted any more (fail-stop: what the disk holds then is unknown). Never
-//! decides what is worth recording.
+//! Owns the queue of batches and snapshots, the check that each instance's sequence is dense and of a generation that
+//! may still write, and group commit: everything that is queued is written at once and made durable by one sync.
+//! Promises that an append never waits, that every `done` is called exactly once, those of appends in their order, only
+//! after its facts are durable or refused; that no snapshot is durable ahead of its facts; that old facts are removed
+//! to a stated bound ([`Settings::facts_kept`]); and that after one failed write or sync nothing is accepted any more
+//! (fail-stop: what the disk holds then is unknown). A full disk is the one exception: the reserve is given up, the
+//! store opened again, and what it lacks written once more. Never decides what is worth recording.
 
+mod answer;
 mod commit;
+mod error;
+mod group;
+mod relief;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::journal::{StateStore, StoreError};
+pub use answer::StorageState;
+use answer::{Answer, Shared, locked};
+pub use error::RecordError;
+use group::{Command, Pending, Work};
+
+use crate::journal::StateStore;
 use crate::key::InstanceKey;
-use crate::meter::Meter;
+use crate::reserve::RESERVE_BYTES;
 
 /// Longest record in bytes.
 pub const RECORD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Why a batch was not recorded.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RecordError {
-    /// A hole or a repeat; nothing of the batch was written.
-    #[error("instance {instance}: the batch begins with seq {got}, expected was {expected}")]
-    Sequence {
-        /// Whose batch it was.
-        instance: InstanceKey,
-        /// The number that would have been next.
-        expected: u64,
-        /// The batch's first number.
-        got: u64,
-    },
-    /// A record is too long; nothing of the batch was written.
-    #[error("instance {instance}: record {seq} has {bytes} bytes, allowed are {RECORD_BYTES_MAX}")]
-    TooLong {
-        /// Whose record it was.
-        instance: InstanceKey,
-        /// Its number.
-        seq: u64,
-        /// Its length.
-        bytes: usize,
-    },
-    /// The store failed, now or before.
-    #[error("the recorder has stopped accepting facts: {source}")]
-    Storage {
-        /// The first failure.
-        source: Arc<StoreError>,
-    },
-    /// The store panicked, now or before.
-    #[error("the recorder has stopped accepting facts: panic in the store: {message}")]
-    Panicked {
-        /// The panic's message.
-        message: String,
-    },
-    /// The recorder has been stopped.
-    #[error("the recorder is stopped")]
-    Stopped,
-    /// The system refused a thread.
-    #[error("the recorder's thread could not be started: {source}")]
-    Thread {
-        /// What the system said.
-        source: Arc<std::io::Error>,
-    },
+/// How many facts of an instance are kept unless told otherwise.
+pub const FACTS_KEPT: u64 = 100_000;
+
+/// Most rows that one step of pruning removes. A step follows each snapshot, and each commit or idle moment after it
+/// until nothing is left to remove.
+pub const PRUNED_AT_ONCE: usize = 4096;
+
+/// What the recorder is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How many of an instance's newest facts stay in any case. Older ones are removed once each of the two newest
+    /// snapshots contains them, so that an instance never has more than this number, the facts after the older
+    /// snapshot and [`PRUNED_AT_ONCE`] together, as long as it writes no more than those between two commits.
+    pub facts_kept: u64,
+    /// Bytes set aside for a full disk.
+    pub reserve_bytes: u64,
 }
 
-/// What is called when a batch is durable (with the instance's last durable sequence number) or refused. It runs on
-/// the recorder's thread: send a message and return.
+impl Default for Settings {
+    fn default() -> Self {
+        Self { facts_kept: FACTS_KEPT, reserve_bytes: RESERVE_BYTES }
+    }
+}
+
+/// What is called when a batch or a snapshot is durable (with the instance's last durable sequence number) or refused.
+/// It runs on the recorder's thread: send a message and return.
 pub type Done = Box<dyn FnOnce(Result<u64, RecordError>) + Send>;
 
 /// Consecutive records of one instance.
 pub struct Batch {
     /// Whose records they are.
     pub instance: InstanceKey,
+    /// Which life of the instance's actors wrote them, see [`RecorderHandle::fence`].
+    pub generation: u32,
     /// Number of the first record; the others count on from it.
     pub first_seq: u64,
     /// The records. None at all means: tell me when everything before is durable; `first_seq` is ignored then.
@@ -83,10 +73,24 @@ pub struct Batch {
     pub done: Option<Done>,
 }
 
+/// The state of an instance after one of its facts.
+pub struct SnapshotBatch {
+    /// Whose state it is.
+    pub instance: InstanceKey,
+    /// Which life of the instance's actors took it.
+    pub generation: u32,
+    /// The last fact that it contains, 0 if there is none. It must have been appended before.
+    pub seq: u64,
+    /// The state.
+    pub bytes: Vec<u8>,
+    /// Who wants to know. Without it the snapshot may wait up to 200 ms for its sync.
+    pub done: Option<Done>,
+}
+
 /// What the recorder has done so far.
 #[derive(Debug, Clone, Default)]
 pub struct RecorderStats {
-    /// Batches that are queued or being written.
+    /// Batches and snapshots that are queued or being written.
     pub depth: usize,
     /// Syncs that succeeded.
     pub commits: u64,
@@ -94,7 +98,11 @@ pub struct RecorderStats {
     pub records: u64,
     /// Bytes of the records written.
     pub bytes: u64,
-    /// Batches answered with an error.
+    /// Snapshots written.
+    pub snapshots: u64,
+    /// Facts removed because nobody needs them any more.
+    pub pruned: u64,
+    /// Batches and snapshots answered with an error.
     pub refused: u64,
     /// Median duration of write and sync over the last 1024 commits, in nanoseconds.
     pub commit_p50_ns: u64,
@@ -102,84 +110,6 @@ pub struct RecorderStats {
     pub commit_p99_ns: u64,
     /// The last error that a batch was answered with.
     pub last_error: Option<RecordError>,
-}
-
-/// What the thread and the handles share.
-#[derive(Default)]
-struct Shared {
-    depth: AtomicUsize,
-    commits: AtomicU64,
-    records: AtomicU64,
-    bytes: AtomicU64,
-    refused: AtomicU64,
-    meter: Mutex<Meter>,
-    last_error: Mutex<Option<RecordError>>,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A batch's answer, given exactly once: also when nobody takes the batch any more.
-struct Answer {
-    done: Option<Done>,
-    open: bool,
-    shared: Arc<Shared>,
-}
-
-impl Answer {
-    fn is_wanted(&self) -> bool {
-        self.done.is_some()
-    }
-
-    fn give(mut self, outcome: Result<u64, RecordError>) {
-        self.close(outcome);
-    }
-
-    fn close(&mut self, outcome: Result<u64, RecordError>) {
-        self.open = false;
-        // The receiver may look at the depth: this batch is no part of it any more.
-        self.shared.depth.fetch_sub(1, Ordering::Relaxed);
-        let mut known = false;
-        if let Err(error) = &outcome {
-            self.shared.refused.fetch_add(1, Ordering::Relaxed);
-            let before = locked(&self.shared.last_error).replace(error.clone());
-            known = before.is_some_and(|before| before.to_string() == error.to_string());
-        }
-        match (self.done.take(), outcome) {
-            (Some(done), outcome) => {
-                if catch_unwind(AssertUnwindSafe(|| done(outcome))).is_err() {
-                    let event = "recorder.panicked";
-                    tracing::error!(target: "recorder", event, "the receiver of a recorder's answer panicked");
-                }
-            }
-            (None, Err(error)) if !known => {
-                tracing::error!(target: "recorder", event = "recorder.refused", %error, "facts were not recorded");
-            }
-            (None, Ok(_) | Err(_)) => {}
-        }
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if self.open {
-            self.close(Err(RecordError::Stopped));
-        }
-    }
-}
-
-struct Pending {
-    instance: InstanceKey,
-    first_seq: u64,
-    records: Vec<Vec<u8>>,
-    answer: Answer,
-}
-
-enum Command {
-    Append(Pending),
-    Flush(Sender<Result<(), RecordError>>),
-    Stop,
 }
 
 /// The way to the recorder; cheap to clone, usable from any thread.
@@ -192,11 +122,38 @@ pub struct RecorderHandle {
 impl RecorderHandle {
     /// Queues a batch and returns at once.
     pub fn append(&self, batch: Batch) {
-        let Batch { instance, first_seq, records, done } = batch;
-        self.shared.depth.fetch_add(1, Ordering::Relaxed);
-        let answer = Answer { done, open: true, shared: Arc::clone(&self.shared) };
-        // A refused send gives the batch back, and dropping it answers.
-        let _ = self.queue.send(Command::Append(Pending { instance, first_seq, records, answer }));
+        let Batch { instance, generation, first_seq, records, done } = batch;
+        self.send(instance, generation, Work::Records { first_seq, records }, done);
+    }
+
+    /// Queues a snapshot and returns at once. It becomes durable after the facts that were appended before it; one of
+    /// the same place is replaced, and all but the two newest are removed.
+    pub fn snapshot(&self, snapshot: SnapshotBatch) {
+        let SnapshotBatch { instance, generation, seq, bytes, done } = snapshot;
+        self.send(instance, generation, Work::Snapshot { seq, bytes }, done);
+    }
+
+    fn send(&self, instance: InstanceKey, generation: u32, work: Work, done: Option<Done>) {
+        let answer = Answer::queued(done, &self.shared);
+        // A refused send gives the work back, and dropping it answers.
+        let _ = self.queue.send(Command::Work(Pending { instance, generation, work, answer }));
+    }
+
+    /// Refuses whatever lower generations of an instance send from now on, with [`RecordError::Fenced`]; what is
+    /// queued already is still written. A fence is never lowered.
+    pub fn fence(&self, instance: InstanceKey, generation: u32) {
+        let _ = self.queue.send(Command::Fence { instance, generation });
+    }
+
+    /// Queues an attempt to set the reserve aside again; [`RecorderHandle::storage`] tells how it went. It also opens
+    /// the store again when somebody else's write, such as a latch, has found the disk full.
+    pub fn replenish(&self) {
+        let _ = self.queue.send(Command::Replenish);
+    }
+
+    /// How it stands with the disk.
+    pub fn storage(&self) -> StorageState {
+        locked(&self.shared.storage).clone()
     }
 
     /// Waits until everything queued before is durable. For shutdown and tests: never call it on an arbiter or in a
@@ -207,7 +164,7 @@ impl RecorderHandle {
         answer.recv().unwrap_or(Err(RecordError::Stopped))
     }
 
-    /// Batches that are queued or being written.
+    /// Batches and snapshots that are queued or being written.
     pub fn depth(&self) -> usize {
         self.shared.depth.load(Ordering::Relaxed)
     }
@@ -220,6 +177,8 @@ impl RecorderHandle {
             commits: self.shared.commits.load(Ordering::Relaxed),
             records: self.shared.records.load(Ordering::Relaxed),
             bytes: self.shared.bytes.load(Ordering::Relaxed),
+            snapshots: self.shared.snapshots.load(Ordering::Relaxed),
+            pruned: self.shared.pruned.load(Ordering::Relaxed),
             refused: self.shared.refused.load(Ordering::Relaxed),
             commit_p50_ns: meter.percentile(50),
             commit_p99_ns: meter.percentile(99),
@@ -235,12 +194,17 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the thread.
+    /// Starts the thread with the usual settings.
     pub fn start<S: StateStore>(store: Arc<S>) -> Result<Self, RecordError> {
+        Self::start_with(store, Settings::default())
+    }
+
+    /// Starts the thread, which first sets the reserve aside.
+    pub fn start_with<S: StateStore>(store: Arc<S>, settings: Settings) -> Result<Self, RecordError> {
         let (queue, commands) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let handle = RecorderHandle { queue, shared: Arc::clone(&shared) };
-        let run = move || commit::Committer::new(store, shared).run(&commands);
+        let run = move || commit::Committer::new(store, shared, settings).run(&commands);
         let thread = std::thread::Builder::new().name("recorder".to_string()).spawn(run);
         let thread = thread.map_err(|source| RecordError::Thread { source: Arc::new(source) })?;
         Ok(Self { handle, thread: Some(thread) })

@@ -2,59 +2,56 @@
 //!
 //! Owns what the rows mean, from the schema version to the density of each instance's sequence. Promises that whatever
 //! it returns was checked against its seal and its neighbours, that a store written by a later version is refused
-//! before a row is changed, and that each opening makes a new epoch durable before it returns. Does not order
-//! writers among themselves: facts come from the one recorder. Never decodes a payload.
+//! before a row is changed, that each opening makes a new epoch durable before it returns, and that the high-water
+//! marks follow each sync. Does not order writers among themselves: facts come from the one recorder. Never decodes a
+//! payload.
 //!
 //! Key of a fact: instance (16 bytes, zero-padded), epoch (u32), sequence number (u64), big-endian. Value: schema,
 //! checksum, payload ([`crate::record`]); a payload of more than one chunk lies apart ([`crate::chunks`]).
 
 mod facts;
+mod floor;
 mod latches;
+mod opening;
+mod rebuild;
 mod snapshots;
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use facts::FactsRev;
 pub use snapshots::Snapshot;
 
-use crate::disk::{Disk, Room};
-use crate::journal::{NewFact, StateStore, StoreError};
+use crate::chunks::Row;
+use crate::disk::{Disk, DiskError, Room};
+use crate::journal::{NewFact, Pruned, StateStore, StoreError};
 use crate::key::{FactId, InstanceKey};
-use crate::lock::{StateDir, create_private};
-use crate::mark;
-use crate::record::{self, RecordFault, SCHEMA_INLINE};
+use crate::marks::{Known, LatchSum, Marks, Reached};
+use crate::reserve::Reserve;
+use crate::verify::{self, Problems};
 
 /// The schema version that this program writes.
-pub const SCHEMA_VERSION: u32 = 1;
-
-const VERSION: &str = "schema version";
-const EPOCH: &str = "epoch";
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The open store of a state directory. Cheap to share in an `Arc`; all methods take `&self`.
 pub struct Store {
     disk: Disk,
     dir: PathBuf,
     epoch: u32,
+    /// None as long as the store is only looked at or built.
+    marks: Option<Mutex<Marks>>,
+    reached: Mutex<Reached>,
+    /// One change of the latches at a time. Their sum, when it is known.
+    latching: Mutex<Option<LatchSum>>,
+    /// Rows read for verification, so that somebody can see whether it gets on.
+    steps: Arc<AtomicU64>,
 }
 
 impl Store {
-    /// Opens or creates the store and makes a new epoch durable. The lock must outlive the store.
-    pub fn open(state_dir: &StateDir) -> Result<Self, StoreError> {
-        let dir = state_dir.store_dir();
-        create_private(&dir).map_err(|source| StoreError::Create { dir: dir.clone(), source })?;
-        let disk = Disk::open(&dir)?;
-        let mut store = Self { disk, dir, epoch: 0 };
-        store.check_version()?;
-        store.epoch = store.next_epoch(state_dir.path())?;
-        let rows = vec![meta_row(VERSION, SCHEMA_VERSION), meta_row(EPOCH, store.epoch)];
-        store.disk.write(Room::Meta, rows, Vec::new())?;
-        store.disk.sync()?;
-        // Only now: a mark must never be ahead of a store that is whole.
-        mark::write(state_dir.path(), store.epoch)?;
-        Ok(store)
-    }
-
-    /// The epoch of this opening, 1 for the first.
+    /// The epoch of this opening, 1 for the first; 0 while the store is only looked at.
     pub fn epoch(&self) -> u32 {
         self.epoch
     }
@@ -64,60 +61,61 @@ impl Store {
         &self.dir
     }
 
-    /// A store without its version is new or has lost it; only the first may be written to.
-    fn check_version(&self) -> Result<(), StoreError> {
-        let dir = self.dir.clone();
-        match self.meta(VERSION)? {
-            Some(SCHEMA_VERSION) => Ok(()),
-            Some(found) if found > SCHEMA_VERSION => {
-                Err(StoreError::NewerSchema { dir, found, supported: SCHEMA_VERSION })
-            }
-            // The place for migrations, once there is an older version.
-            Some(found) => Err(StoreError::UnknownSchema { dir, found }),
-            None if self.is_new()? => Ok(()),
-            None => Err(StoreError::MetaMissing { dir, name: VERSION }),
+    /// Puts everything on the device, the high-water marks as well: the last step of a clean stop.
+    pub fn seal(&self) -> Result<(), StoreError> {
+        StateStore::sync(self)?;
+        if let Some(marks) = &self.marks {
+            locked(marks).sync();
+        }
+        Ok(())
+    }
+
+    /// The instances that have facts or snapshots, in the order of their ids.
+    pub(crate) fn all_instances(&self) -> Result<BTreeSet<InstanceKey>, StoreError> {
+        let mut problems = Problems::default();
+        let found = verify::instances(self, &mut problems);
+        match problems.told().into_iter().next() {
+            Some(problem) => Err(StoreError::Unreadable { dir: self.dir.clone(), problem }),
+            None => Ok(found),
         }
     }
 
-    fn next_epoch(&self, state_dir: &Path) -> Result<u32, StoreError> {
-        let epoch = match self.meta(EPOCH)? {
-            Some(epoch) => epoch,
-            None if self.is_new()? => 0,
-            None => return Err(StoreError::MetaMissing { dir: self.dir.clone(), name: EPOCH }),
+    /// What the marks say now; nothing while the store is only looked at.
+    pub(crate) fn marked(&self) -> Known {
+        self.marks.as_ref().map(|marks| locked(marks).known().clone()).unwrap_or_default()
+    }
+
+    /// Rows for those who check the store row by row; each one counts as a step.
+    pub(crate) fn rows(
+        &self,
+        room: Room,
+        keys: RangeInclusive<&[u8]>,
+    ) -> Result<impl DoubleEndedIterator<Item = Result<Row, DiskError>>, DiskError> {
+        let steps = Arc::clone(&self.steps);
+        let step = move |_: &Result<Row, DiskError>| {
+            steps.fetch_add(1, Ordering::Relaxed);
         };
-        if let Some(marked) = mark::read(state_dir)?.filter(|marked| *marked > epoch) {
-            let (dir, mark) = (self.dir.clone(), mark::path(state_dir));
-            return Err(StoreError::Rewound { dir, stored: epoch, marked, mark });
-        }
-        for instance in self.instances()? {
-            if let Some(found) = self.last_fact_id(&instance)?.filter(|found| found.epoch > epoch) {
-                return Err(StoreError::EpochBehind { epoch, instance, found });
-            }
-        }
-        epoch.checked_add(1).ok_or(StoreError::EpochsUsedUp)
+        Ok(self.disk.rows(room, keys)?.inspect(step))
     }
 
-    fn is_new(&self) -> Result<bool, StoreError> {
-        for room in [Room::Meta, Room::Facts, Room::LongFacts, Room::Snapshots, Room::Latches] {
-            if !self.disk.is_empty(room)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Counts up with the rows.
+    pub(crate) fn steps(&self) -> &Arc<AtomicU64> {
+        &self.steps
     }
 
-    fn meta(&self, name: &'static str) -> Result<Option<u32>, StoreError> {
-        let Some(value) = self.disk.get(Room::Meta, name.as_bytes())? else { return Ok(None) };
-        let damaged = |fault| StoreError::MetaDamaged { dir: self.dir.clone(), name, fault };
-        let (_, payload) = record::open(name.as_bytes(), &value).map_err(damaged)?;
-        let short = RecordFault::Short { bytes: payload.len() };
-        let number = payload.try_into().map_err(|_| damaged(short))?;
-        Ok(Some(u32::from_be_bytes(number)))
+    /// Whether the database has failed and must be opened again.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.disk.check().is_err()
+    }
+
+    fn forget_unsynced(&self) {
+        drop(std::mem::take(&mut *locked(&self.reached)));
+        *locked(&self.latching) = None;
     }
 }
 
-fn meta_row(name: &str, number: u32) -> (Vec<u8>, Vec<u8>) {
-    (name.into(), record::seal(SCHEMA_INLINE, name.as_bytes(), &number.to_be_bytes()))
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl StateStore for Store {
@@ -130,11 +128,50 @@ impl StateStore for Store {
     }
 
     fn append(&self, facts: Vec<NewFact>) -> Result<(), StoreError> {
-        facts::append(&self.disk, self.epoch, facts)
+        let ends: Vec<_> = facts.iter().map(|fact| (fact.instance, fact.seq)).collect();
+        facts::append(&self.disk, self.epoch, facts)?;
+        let mut reached = locked(&self.reached);
+        ends.into_iter().for_each(|(instance, seq)| reached.fact(instance, FactId { epoch: self.epoch, seq }));
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        Ok(self.disk.sync()?)
+        // Taken before the sync: what is written meanwhile is not covered by it.
+        let reached = std::mem::take(&mut *locked(&self.reached));
+        self.disk.sync()?;
+        if let Some(marks) = &self.marks {
+            locked(marks).publish(reached);
+        }
+        Ok(())
+    }
+
+    fn write_snapshot(&self, instance: &InstanceKey, seq: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let id = FactId { epoch: self.epoch, seq };
+        snapshots::write(&self.disk, instance, id, bytes)?;
+        locked(&self.reached).snapshot(*instance, id);
+        Ok(())
+    }
+
+    fn prune(&self, instance: &InstanceKey, facts_kept: u64, rows_max: usize) -> Result<Pruned, StoreError> {
+        let snapshots = self.snapshot_ids(instance)?;
+        floor::lift(&self.disk, instance, &snapshots, facts_kept, rows_max)?;
+        let pruned = facts::prune(&self.disk, instance, &snapshots, facts_kept, rows_max)?;
+        floor::settle(&self.disk, instance, pruned)?;
+        Ok(pruned)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(self.disk.check()?)
+    }
+
+    fn relieve(&self) -> Result<(), StoreError> {
+        Reserve::beside(&self.dir).release()?;
+        self.forget_unsynced();
+        Ok(self.disk.reopen()?)
+    }
+
+    fn replenish(&self, bytes: u64) -> Result<(), StoreError> {
+        Ok(Reserve::beside(&self.dir).make(bytes)?)
     }
 }
 

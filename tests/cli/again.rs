@@ -38,7 +38,7 @@ fn signals_in_a_row_are_one_wish_and_a_closed_terminal_is_one_too() {
 }
 
 #[test]
-fn a_bot_with_other_prices_starts_afresh() {
+fn a_bot_with_other_prices_does_not_start_until_it_may_forget_what_it_has() {
     let place = slow();
     let run = Run::start(&place, &[]);
     until_trading(&place);
@@ -52,9 +52,14 @@ fn a_bot_with_other_prices_starts_afresh() {
     assert_eq!(run.end().0, 0);
     place.put("grid.toml", &file.replace("made.csv", "other.csv"));
     let run = Run::start(&place, &[]);
+    while place.said(&["status", "grid", "-o", "json"]).json()["items"][0]["state"] != "quarantined" {}
+    let told = alerts(&place);
+    assert!(told[0].0 == "state.unfit" && told[0].1.contains("other.csv") && told[0].1.contains("--fresh"), "{told:?}");
+    assert_eq!(place.said(&["start", "grid", "--fresh", "--no-input"]).code, 6, "it asks first");
+    assert_eq!(place.said(&["start", "grid", "--fresh", "--yes"]).code, 0);
     until_trading(&place);
-    let fresh = ("state.fresh".to_owned(), "its configuration changed, so it starts afresh".to_owned());
-    assert_eq!(alerts(&place), [fresh]);
+    let order = place.said(&["orders", "grid", "-o", "name"]).out;
+    assert!(order.starts_with("grid-2-"), "the second life of this bot: {order}");
     drop(run);
 }
 

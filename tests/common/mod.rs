@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use supervisor_actors::{Fleet, FleetSpec};
+use supervisor_actors::{Backups, Fleet, FleetSpec, Policy, Snapshots};
 use supervisor_config::{Account, Caps, InstanceConfig, instance_from_text};
 use supervisor_core::domain::{Candle, Price, Timeframe, Timestamp};
 use supervisor_core::sim::{SyntheticInstrument, SyntheticSpec, synthetic_candles};
@@ -102,6 +102,11 @@ pub struct Running {
 
 /// Starts a fleet; call it inside an actix system.
 pub fn fleet(instances: Vec<InstanceConfig>) -> Running {
+    fleet_with(instances, Policy::default())
+}
+
+/// The same with other rules for restarts.
+pub fn fleet_with(instances: Vec<InstanceConfig>, restarts: Policy) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let lock = StateDir::acquire(&dir.path().join("state")).unwrap();
     let store = Arc::new(Store::open(&lock).unwrap());
@@ -115,6 +120,10 @@ pub fn fleet(instances: Vec<InstanceConfig>) -> Running {
         recorder: recorder.handle(),
         arbiters: 2,
         stop_deadline: std::time::Duration::from_secs(60),
+        restarts,
+        snapshots: Snapshots::default(),
+        backups: Backups { dir: dir.path().join("backups"), every: None, keep: 3 },
+        told: Vec::new(),
     };
     let fleet = Fleet::launch(spec).unwrap();
     Running { fleet, store, _recorder: recorder, _lock: lock, _dir: dir }

@@ -8,9 +8,9 @@ use supervisor_config::{InstanceConfig, SHIPPED_INSTANCES, check_balances, insta
 use supervisor_core::spec::OnStop;
 
 use super::{By, Fleet, FleetError, LOOK_MS, NewInstance, StartOptions, added_latch, ask, stopped_latch, within};
-use crate::prepare::{paused_latch, prepare};
+use crate::prepare::paused_latch;
 use crate::supervisor::Card;
-use crate::supervisor::messages::{Begin, BeginStop, Begun, Failed, Forget, Insert, Launch, Pause};
+use crate::supervisor::messages::{Begin, BeginStop, Begun, Forget, Insert, Pause};
 use crate::view::{ChangeReport, State};
 
 fn invalid(errors: supervisor_config::ConfigErrors) -> FleetError {
@@ -38,8 +38,12 @@ impl Fleet {
         if card.state == State::Paused {
             return self.resume(id, by).await;
         }
+        if card.state.is_live() && options.fresh {
+            let text = format!("'{id}' is {}; a fresh start needs it stopped: stop it first", card.state.word());
+            return Err(FleetError::Conflict { text, code: "wrong_state" });
+        }
         let config = if options.set.is_empty() { None } else { Some(Arc::new(self.reread(&card, &options.set)?)) };
-        let report = self.begin(id, config, false).await?;
+        let report = self.begin(id, config, options.fresh, false).await?;
         if report.changed {
             let name = stopped_latch(id);
             self.blocking(move |store, _| store.remove_latch(&name)).await?;
@@ -84,30 +88,16 @@ impl Fleet {
         &self,
         id: &str,
         config: Option<Arc<InstanceConfig>>,
+        fresh: bool,
         auto: bool,
     ) -> Result<ChangeReport, FleetError> {
-        let begun = self.send(Begin { id: id.to_owned(), config, auto }).await??;
-        let (config, last, generation) = match begun {
-            Begun::Already(state) => {
-                let text = format!("'{id}' is already {}", state.word());
-                return Ok(ChangeReport { id: id.to_owned(), state, changed: false, text });
-            }
-            Begun::Go { config, last, generation } => (config, last, generation),
+        let (state, changed) = match self.send(Begin { id: id.to_owned(), config, fresh, auto }).await?? {
+            Begun::Already(state) => (state, false),
+            Begun::Soon(receiver) => (receiver.await.map_err(FleetError::internal)??, true),
         };
-        let instance = config.spec.id;
-        let prepared = self.blocking(move |store, recorder| prepare(store, recorder, &config, last)).await;
-        match prepared {
-            Ok(prepared) => {
-                let launch = Launch { id: instance, generation, prepared: Box::new(prepared) };
-                let state = self.send(launch).await??;
-                let text = format!("'{id}' is {}", state.word());
-                Ok(ChangeReport { id: id.to_owned(), state, changed: true, text })
-            }
-            Err(error) => {
-                self.send(Failed { id: instance, text: error.to_string() }).await?;
-                Err(FleetError::Invalid { problems: vec![error.to_string()] })
-            }
-        }
+        let already = if changed { "" } else { "already " };
+        let text = format!("'{id}' is {already}{}", state.word());
+        Ok(ChangeReport { id: id.to_owned(), state, changed, text })
     }
 
     /// Adds a bot from a file's text and starts it. It is remembered over restarts of the process.
@@ -127,7 +117,9 @@ impl Fleet {
         self.send(Insert { config: Arc::new(config), added: true }).await??;
         let (name, bytes) = (added_latch(&id), serde_json::to_vec(&new).map_err(FleetError::internal)?);
         self.blocking(move |store, _| store.put_latch(&name, &bytes)).await?;
-        match self.start(&id, StartOptions::default(), by).await {
+        // What an earlier bot of this name left behind is not its own.
+        let options = StartOptions { fresh: true, ..StartOptions::default() };
+        match self.start(&id, options, by).await {
             Ok(report) => Ok(report),
             Err(error) => {
                 // What could not start once is not kept.

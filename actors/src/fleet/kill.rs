@@ -7,11 +7,10 @@ use supervisor_state::Store;
 
 use super::{By, Fleet, FleetError, ask, within};
 use crate::clock::wall;
-use crate::prepare::paused_latch;
+use crate::prepare::{KILL_LATCH, paused_latch};
 use crate::supervisor::messages::{Kill, KillNow};
 use crate::view::{KillReport, KillStatus};
 
-const KILL_LATCH: &str = "kill";
 /// Longest wait for the cancels of a kill.
 const KILL_MS: u64 = 3_000;
 

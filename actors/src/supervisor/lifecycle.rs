@@ -1,15 +1,12 @@
-//! What instances tell the supervisor actor: their end, and the death of their actors.
+//! What instances tell the supervisor actor: who their actors are, and their end.
 
 use std::sync::Arc;
 
-use actix::{AsyncContext, Context, Handler};
+use actix::{Context, Handler};
 
-use super::Supervisor;
-use super::messages::{Saved, Switches};
+use super::messages::Switches;
+use super::{Role, Supervisor};
 use crate::conductor::{End, Finished};
-use crate::guard::Down;
-use crate::prepare::save;
-use crate::stage::Shutdown;
 use crate::view::State;
 
 impl Handler<Switches> for Supervisor {
@@ -23,80 +20,36 @@ impl Handler<Switches> for Supervisor {
 
 impl Handler<Finished> for Supervisor {
     type Result = ();
-    fn handle(&mut self, finished: Finished, ctx: &mut Context<Self>) {
+    fn handle(&mut self, finished: Finished, _: &mut Context<Self>) {
         let Finished { spec, generation, end, state, brief, error } = finished;
         let id = spec.id;
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.card.generation == generation) else { return };
         let card = &mut entry.card;
         card.conductor = None;
+        card.spec = spec;
         card.ended = end == End::Feed;
         card.last = state.map(Arc::from);
-        if end != End::Unrecorded {
+        entry.switches.clear();
+        entry.stop = None;
+        if end == End::Unrecorded {
+            card.state = State::Quarantined;
+            card.note = error.clone().unwrap_or_else(|| "the recorder refused its facts".to_owned());
+        } else {
             card.brief = *brief;
+            // The custodian of an ended feed has nothing left to do; the bot still waits for somebody to look.
+            card.state = match (entry.role, end) {
+                (Role::Custodian, End::Feed) => State::Quarantined,
+                (Role::Custodian | Role::Trader, _) => State::Stopped,
+            };
         }
-        card.state = if end == End::Unrecorded { State::Quarantined } else { State::Stopped };
-        if end == End::Feed {
+        if end == End::Feed && entry.role == Role::Trader {
             card.note = "its feed has ended".to_owned();
         }
-        let Some(last) = card.last.clone() else {
-            entry.release_waiters();
-            let text = error.unwrap_or_else(|| "no state was collected".to_owned());
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.card.note.clone_from(&text);
-            }
-            self.alert("critical", id.as_str(), "recorder.failed", text);
-            self.notify_ended();
-            return;
-        };
-        entry.saving = true;
-        let config = card.config.clone();
-        let (store, recorder, home) = (self.store.clone(), self.recorder.clone(), ctx.address());
-        actix::spawn(async move {
-            let saved = tokio::task::spawn_blocking(move || save(&store, &recorder, &config, &last)).await;
-            let error = match saved {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(error) => Some(error.to_string()),
-            };
-            home.do_send(Saved { id, error });
-        });
-    }
-}
-
-impl Handler<Saved> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, Saved { id, error }: Saved, _: &mut Context<Self>) {
-        if let Some(error) = error {
-            self.alert("critical", id.as_str(), "snapshot.failed", error);
-        }
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.saving = false;
-            entry.release_waiters();
-        }
-        self.notify_ended();
-    }
-}
-
-impl Handler<Down> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, down: Down, _: &mut Context<Self>) {
-        let Some(panic) = down.panic else { return };
-        let Some(entry) = self.entries.get_mut(&down.instance).filter(|e| e.card.generation == down.generation) else {
-            return;
-        };
-        // One of the five is gone: the others go, too. Nothing is taken over from a live object.
-        for switch in entry.switches.drain(..) {
-            switch.do_send(Shutdown);
-        }
-        if let Some(conductor) = entry.card.conductor.take() {
-            conductor.do_send(Shutdown);
-        }
-        entry.card.state = State::Quarantined;
-        entry.card.note = format!("{} actor panicked: {panic}", down.actor);
-        entry.card.last = None;
-        let text = entry.card.note.clone();
         entry.release_waiters();
-        self.alert("critical", down.instance.as_str(), "actor.panicked", text);
+        if let Some(error) = error {
+            let code = if end == End::Unrecorded { "recorder.failed" } else { "snapshot.failed" };
+            self.alert("critical", id.as_str(), code, error);
+        }
         self.notify_ended();
     }
 }

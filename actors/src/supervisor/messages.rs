@@ -30,16 +30,10 @@ macro_rules! call {
 call!(/** All instances. */ Cards {} -> Vec<Card>);
 call!(/** One instance. */ Find { id: String } -> Result<Card, FleetError>);
 call!(
-    /** Wants to start one. */
-    Begin { id: String, config: Option<Arc<InstanceConfig>>, auto: bool }
+    /** Wants to start one; the answer comes when it runs, or cannot. */
+    Begin { id: String, config: Option<Arc<InstanceConfig>>, fresh: bool, auto: bool }
     -> Result<Begun, FleetError>
 );
-call!(
-    /** Everything is there: start its actors. */
-    Launch { id: InstanceId, generation: u32, prepared: Box<Prepared> }
-    -> Result<State, FleetError>
-);
-call!(/** It could not be started. */ Failed { id: InstanceId, text: String } -> ());
 call!(
     /** A bot that no directory holds. */
     Insert { config: Arc<InstanceConfig>, added: bool }
@@ -64,21 +58,37 @@ call!(/** Adds an alert. */ Raise { severity: &'static str, instance: String, co
 call!(/** Tells when every finite feed has ended. */ WaitEnded {} -> oneshot::Receiver<()>);
 call!(/** Figures that somebody just looked at. */ Seen { id: InstanceId, brief: Brief } -> ());
 
-/// What a start needs to be prepared.
+call!(/** Completes when the store has failed for good. */ WaitFailed {} -> oneshot::Receiver<String>);
+
+/// What becomes of the wish to start one.
 pub enum Begun {
     /// It runs already.
     Already(State),
-    /// Prepare this and launch it.
-    Go { config: Arc<InstanceConfig>, last: Option<Arc<InstanceState>>, generation: u32 },
+    /// It is being brought up.
+    Soon(oneshot::Receiver<Result<State, FleetError>>),
 }
 
-/// An instance's last state is on disk, or not.
+/// An instance is ready to be started, or cannot be: the alert's code, and why.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Saved {
+pub struct Ready {
     pub id: InstanceId,
-    pub error: Option<String>,
+    pub generation: u32,
+    pub prepared: Result<Box<Prepared>, (&'static str, String)>,
 }
+
+/// What the last resort has done: the numbers of the orders it cancelled.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Abandoned {
+    pub id: InstanceId,
+    pub outcome: Result<Vec<u64>, String>,
+}
+
+/// A backup on schedule is done.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct BackedUp(pub Result<(), String>);
 
 /// The actors of an instance, so that they can be stopped when one of them dies.
 #[derive(Message)]

@@ -8,10 +8,10 @@ use supervisor_core::instance::{Audit, Control};
 use tokio::sync::oneshot;
 
 use super::messages::{
-    Alerts, Begin, BeginStop, Begun, Cards, Failed, Find, Forget, Insert, Kill, KillNow, Launch, Pause, Raise,
-    Recalled, Seen, WaitEnded,
+    Alerts, Begin, BeginStop, Begun, Cards, Find, Forget, Insert, Kill, KillNow, Pause, Raise, Recalled, Seen,
+    WaitEnded, WaitFailed,
 };
-use super::{Card, Entry, Supervisor};
+use super::{Card, Role, Supervisor};
 use crate::brief::Brief;
 use crate::conductor::Command;
 use crate::fleet::{By, FleetError};
@@ -33,13 +33,13 @@ impl Handler<Find> for Supervisor {
 
 impl Handler<Begin> for Supervisor {
     type Result = Result<Begun, FleetError>;
-    fn handle(&mut self, Begin { id, config, auto }: Begin, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Begin { id, config, fresh, auto }: Begin, ctx: &mut Context<Self>) -> Self::Result {
         let killed = self.kill.load(Ordering::Acquire);
         let entry = self.entry(&id)?;
         if entry.card.state.is_live() && entry.card.state != State::Stopping {
             return Ok(Begun::Already(entry.card.state));
         }
-        if entry.card.state == State::Stopping || entry.saving {
+        if entry.card.state == State::Stopping {
             let text = format!("'{id}' is still stopping; try again when it has stopped");
             return Err(FleetError::Conflict { text, code: "wrong_state" });
         }
@@ -47,50 +47,24 @@ impl Handler<Begin> for Supervisor {
             let text = "the kill switch is on; clear it first: supervisor kill clear --confirm RESUME".to_owned();
             return Err(FleetError::Conflict { text, code: "kill_switch" });
         }
+        // A custodian gives way, and a retry that waits is not needed any more.
+        entry.shut_down();
+        entry.next_generation();
+        entry.failures.forgive();
+        entry.stop = None;
+        let (sender, receiver) = oneshot::channel();
+        entry.starters.push(sender);
         let card = &mut entry.card;
         if let Some(config) = config {
-            if config.spec != *card.spec || config.feed.origin() != card.config.feed.origin() {
-                // Another spec, or other prices, is another life: the old state does not fit it.
-                card.last = None;
-            }
             card.spec = Arc::new(config.spec.clone());
             card.config = config;
         }
         card.state = State::Starting;
+        card.retry_at = None;
         card.note.clear();
-        card.generation += 1;
-        Ok(Begun::Go { config: card.config.clone(), last: card.last.clone(), generation: card.generation })
-    }
-}
-
-impl Handler<Launch> for Supervisor {
-    type Result = Result<State, FleetError>;
-    fn handle(&mut self, Launch { id, generation, prepared }: Launch, ctx: &mut Context<Self>) -> Self::Result {
-        let current = self.entry(id.as_str())?.card.generation;
-        if current != generation {
-            let text = format!("'{id}' was started again meanwhile");
-            return Err(FleetError::Conflict { text, code: "wrong_state" });
-        }
-        if let Some(remark) = &prepared.remark {
-            self.alert("warning", id.as_str(), "state.fresh", remark.clone());
-        }
-        self.launch(id, *prepared, ctx);
-        let paused = self.entry(id.as_str())?.card.paused;
-        let state = self.live_state(paused);
-        self.entry(id.as_str())?.card.state = state;
-        Ok(state)
-    }
-}
-
-impl Handler<Failed> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, Failed { id, text }: Failed, _: &mut Context<Self>) {
-        self.alert("critical", id.as_str(), "start.failed", text.clone());
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.card.state = State::Quarantined;
-            entry.card.note = text;
-        }
-        self.notify_ended();
+        let id = card.spec.id;
+        self.bring_up(id, Role::Trader, fresh, ctx);
+        Ok(Begun::Soon(receiver))
     }
 }
 
@@ -102,7 +76,7 @@ impl Handler<Insert> for Supervisor {
             let text = format!("a bot named '{id}' is already there; choose another id or remove it first");
             return Err(FleetError::Conflict { text, code: "id_taken" });
         }
-        self.entries.insert(id, Entry::new(Card::new(config, added)));
+        self.insert(config, added);
         Ok(())
     }
 }
@@ -123,7 +97,7 @@ impl Handler<Forget> for Supervisor {
     type Result = Result<(), FleetError>;
     fn handle(&mut self, Forget { id }: Forget, _: &mut Context<Self>) -> Self::Result {
         let entry = self.entry(&id)?;
-        if entry.card.state.is_live() {
+        if entry.card.conductor.is_some() || entry.card.state.is_live() {
             let text = format!("'{id}' is {}; stop it first", entry.card.state.word());
             return Err(FleetError::Conflict { text, code: "wrong_state" });
         }
@@ -138,25 +112,26 @@ impl Handler<BeginStop> for Supervisor {
     type Result = Result<Option<oneshot::Receiver<()>>, FleetError>;
     fn handle(&mut self, BeginStop { id, on_stop, by }: BeginStop, _: &mut Context<Self>) -> Self::Result {
         let entry = self.entry(&id)?;
-        if !entry.card.state.is_live() {
-            if !entry.saving {
-                return Ok(None);
-            }
-            let (sender, receiver) = oneshot::channel();
-            entry.waiters.push(sender);
-            return Ok(Some(receiver));
+        if entry.card.state == State::Backoff {
+            // What it has is on disk; it need not be brought up only to be stopped.
+            entry.next_generation();
+            entry.card.state = State::Stopped;
+            entry.card.retry_at = None;
+            self.notify_ended();
+            return Ok(None);
         }
-        let Some(conductor) = entry.card.conductor.clone() else {
+        if !entry.card.state.is_live() && entry.card.conductor.is_none() {
+            return Ok(None);
+        }
+        if entry.card.conductor.is_none() {
             let text = format!("'{id}' is still starting; try again in a moment");
             return Err(FleetError::Conflict { text, code: "wrong_state" });
-        };
+        }
         let (sender, receiver) = oneshot::channel();
         entry.waiters.push(sender);
         if entry.card.state != State::Stopping {
-            entry.card.state = State::Stopping;
-            entry.card.note.clone_from(&by.reason);
-            let control = Control::Stop(on_stop.unwrap_or_else(|| entry.card.spec.at_stop()));
-            conductor.do_send(Command(audit(control, by)));
+            let on_stop = on_stop.unwrap_or_else(|| entry.card.spec.at_stop());
+            entry.stop(on_stop, by);
         }
         Ok(Some(receiver))
     }
@@ -204,9 +179,9 @@ impl Handler<Kill> for Supervisor {
         let mut cards = Vec::new();
         for entry in self.entries.values_mut() {
             let live = entry.card.state.is_live();
-            if let Some(conductor) = entry.card.conductor.as_ref().filter(|_| live) {
+            if let Some(conductor) = &entry.card.conductor {
                 conductor.do_send(Command(audit(control, by.clone())));
-                if entry.card.state != State::Stopping {
+                if live && entry.card.state != State::Stopping {
                     entry.card.paused |= control == Control::ClearKill;
                     entry.card.state = if control == Control::Kill { State::Killed } else { State::Paused };
                 }
@@ -253,16 +228,25 @@ impl Handler<WaitEnded> for Supervisor {
     }
 }
 
+impl Handler<WaitFailed> for Supervisor {
+    type Result = MessageResult<WaitFailed>;
+    fn handle(&mut self, _: WaitFailed, _: &mut Context<Self>) -> Self::Result {
+        let (sender, receiver) = oneshot::channel();
+        self.upkeep.wait_failed(sender);
+        MessageResult(receiver)
+    }
+}
+
 impl Handler<Seen> for Supervisor {
     type Result = ();
     fn handle(&mut self, Seen { id, brief }: Seen, _: &mut Context<Self>) {
-        if let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.card.state.is_live()) {
+        if let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.card.conductor.is_some()) {
             entry.card.brief = brief;
         }
     }
 }
 
-fn audit(control: Control, by: By) -> Audit {
+pub(super) fn audit(control: Control, by: By) -> Audit {
     let By { by, reason, request } = by;
-    Audit { control, by, reason, request }
+    Audit::new(control, by, reason, request)
 }

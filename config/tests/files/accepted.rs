@@ -1,6 +1,7 @@
 //! What is read, from where, and what lies over what.
 
 use std::fs;
+use std::path::Path;
 
 use rust_decimal::Decimal;
 use supervisor_config::{Env, FeedConfig, Speed, load};
@@ -33,6 +34,39 @@ fn a_plain_file_gets_its_defaults() {
         (Timestamp::from_millis(1_735_689_600_000), Timeframe::from_millis(60_000))
     );
     assert_eq!((feed.instruments.len(), feed.candles), (1, None));
+}
+
+#[test]
+fn the_keys_of_recovery_have_defaults_and_are_read() {
+    let plain = accepted(MAIN, GRID, &Env::new());
+    let restart = plain.restart;
+    let waits = (restart.backoff_ms, restart.backoff_max_s, restart.healthy_s, restart.hang_s);
+    assert_eq!((restart.max, restart.window_s, waits), (3, 60, (100, 30, 300, 10)));
+    assert_eq!((plain.backup.interval_min, plain.backup.keep), (60, 24));
+    let (kept, due) = (plain.state.facts_kept, (plain.state.snapshot_facts, plain.state.snapshot_events));
+    assert_eq!((kept, due, plain.state.snapshot_s, plain.state.reserve_mb), (50_000, (1_000, 20_000), 60, 64));
+
+    let written = "[restart]\nmax = 0\nwindow_s = 1\nbackoff_ms = 1000\nbackoff_max_s = 1\nhealthy_s = 2\nhang_s = 3\n\
+                   [backup]\ninterval_min = 0\nkeep = 1\ndir = \"safe\"\n\
+                   [state]\nfacts_kept = 1000\nsnapshot_facts = 4\nsnapshot_events = 5\nsnapshot_s = 6\nreserve_mb = 7\n";
+    let config = accepted(&format!("{MAIN}{written}"), GRID, &Env::new());
+    let restart = config.restart;
+    let waits = (restart.backoff_ms, restart.backoff_max_s, restart.healthy_s, restart.hang_s);
+    assert_eq!((restart.max, restart.window_s, waits), (0, 1, (1_000, 1, 2, 3)));
+    assert_eq!((config.backup.interval_min, config.backup.keep), (0, 1));
+    let (kept, due) = (config.state.facts_kept, (config.state.snapshot_facts, config.state.snapshot_events));
+    assert_eq!((kept, due, config.state.snapshot_s, config.state.reserve_mb), (1_000, (4, 5), 6, 7));
+}
+
+#[test]
+fn backups_lie_in_the_state_directory_unless_a_place_is_named() {
+    let dir = |line: &str| accepted(&format!("{MAIN}[backup]\n{line}\n"), GRID, &Env::new()).backup;
+    let state = Path::new("/s");
+    for line in ["", "dir = \"\""] {
+        assert_eq!(dir(line).dir_in(state), Path::new("/s/backups"), "{line}");
+    }
+    assert_eq!(dir("dir = \"safe\"").dir_in(state), Path::new("/s/safe"));
+    assert_eq!(dir("dir = \"/elsewhere\"").dir_in(state), Path::new("/elsewhere"));
 }
 
 #[test]

@@ -215,3 +215,53 @@ fn problems_carry_their_parts() {
     assert_eq!(problem.expected, "allowed: 2 to 1000 (price lines, whole)");
     assert_eq!(problem.place.as_deref(), Some("line 15"));
 }
+
+#[test]
+fn the_keys_of_recovery_have_ranges() {
+    let rows: [(&str, &str, u64, u64); 13] = [
+        ("restart", "max", 0, 100),
+        ("restart", "window_s", 1, 86_400),
+        ("restart", "backoff_ms", 1, 60_000),
+        ("restart", "backoff_max_s", 1, 3_600),
+        ("restart", "healthy_s", 1, 86_400),
+        ("restart", "hang_s", 1, 600),
+        ("backup", "interval_min", 0, 10_080),
+        ("backup", "keep", 1, 1_000),
+        ("state", "facts_kept", 1_000, 10_000_000),
+        ("state", "snapshot_facts", 1, 1_000_000),
+        ("state", "snapshot_events", 1, 100_000_000),
+        ("state", "snapshot_s", 1, 86_400),
+        ("state", "reserve_mb", 1, 4_096),
+    ];
+    for (section, key, least, most) in rows {
+        let with = |value: &str| format!("{MAIN}[{section}]\n{key} = {value}\n");
+        let below = least.checked_sub(1).map_or("-1".to_owned(), |below| below.to_string());
+        for value in [below, (most + 1).to_string(), "0.5".to_owned(), "\"x\"".to_owned()] {
+            let problems = refused(&with(&value), &[]);
+            let expected = format!("supervisor.toml: {section}.{key} = {value}: allowed: {least} to {most} (");
+            assert!(problems.len() == 1 && problems[0].starts_with(&expected), "{expected}\n{problems:?}");
+            assert!(problems[0].contains("whole") && problems[0].ends_with("(line 6)"), "{problems:?}");
+        }
+        // The longest wait allows the longest first one.
+        let wait = if key == "backoff_ms" { "backoff_max_s = 60\n" } else { "" };
+        for value in [least, most] {
+            accepted(&format!("{}{wait}", with(&value.to_string())), GRID, &Env::new());
+        }
+    }
+}
+
+#[test]
+fn the_tables_of_recovery_refuse_what_they_do_not_know() {
+    for (section, wrong, near) in
+        [("restart", "maxx", "max"), ("backup", "keeep", "keep"), ("state", "fact_kept", "facts_kept")]
+    {
+        let problems = refused(&format!("{MAIN}[{section}]\n{wrong} = 1\n"), &[]);
+        let expected = format!("supervisor.toml: {section}.{wrong} = 1: unknown key; did you mean '{near}'? (line 6)");
+        assert_eq!(problems, [expected]);
+    }
+    let waits = refused(&format!("{MAIN}[restart]\nbackoff_ms = 2001\nbackoff_max_s = 2\n"), &[]);
+    let expected = "supervisor.toml: restart.backoff_ms = 2001: must not be longer than backoff_max_s = 2 s (line 6)";
+    assert_eq!(waits, [expected]);
+    let dir = refused(&format!("{MAIN}[backup]\ndir = 5\n"), &[]);
+    assert_eq!(dir, ["supervisor.toml: backup.dir = 5: allowed: a string in quotes (line 6)"]);
+}

@@ -53,3 +53,20 @@ fn the_shipped_files_are_read_and_all_of_them_are_embedded() {
     assert!(SHIPPED_SUPERVISOR.starts_with('#'));
     assert!(!load_shipped(&env(&[("SUPERVISOR__RISK__TRADING_ENABLED", "false")])).unwrap().risk.trading_enabled);
 }
+
+#[test]
+fn what_is_commented_out_is_the_default() {
+    let written: Vec<&str> = SHIPPED_SUPERVISOR.lines().map(|line| key_line(line).unwrap_or(line)).collect();
+    assert!(written.contains(&"hang_s = 10") && written.contains(&"dir = \"\""), "{written:?}");
+    let dir = crate::dir(&written.join("\n"), &[]);
+    let (written, plain) = (load(dir.path(), &Env::new()).unwrap(), load_shipped(&Env::new()).unwrap());
+    assert_eq!((written.restart, &written.backup, written.state), (plain.restart, &plain.backup, plain.state));
+    assert_eq!((written.risk, written.stop, written.logs), (plain.risk, plain.stop, plain.logs));
+}
+
+/// `key = value` behind a `#`.
+fn key_line(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("# ")?;
+    let (key, _) = line.split_once(" = ")?;
+    key.chars().all(|c| c.is_ascii_lowercase() || c == '_').then_some(line)
+}

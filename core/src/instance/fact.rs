@@ -6,6 +6,7 @@ use super::message::Control;
 use crate::domain::{Fill, InstrumentIx, OrderNo, Timestamp};
 use crate::orders::{CancelRequest, ExitReason, Life, OrderEnded, OrderEvent, Reason, RoundTrip, Terms};
 use crate::risk::Veto;
+use crate::spec::InstanceSpec;
 use crate::strategy::{GridPlan, Note};
 use crate::streak::DayResult;
 
@@ -33,6 +34,34 @@ pub struct Audit {
     pub reason: String,
     /// The request that carried it.
     pub request: String,
+    /// Its place among the messages of its input: how many the instance had handled when it came. Recovery puts it in
+    /// there again.
+    pub step: u64,
+}
+
+impl Audit {
+    /// A command on its way; the worklist that takes it notes its place.
+    #[must_use]
+    pub const fn new(control: Control, by: String, reason: String, request: String) -> Self {
+        Self { control, by, reason, request, step: 0 }
+    }
+
+    /// A command of the supervisor itself.
+    #[must_use]
+    pub fn by_supervisor(control: Control, reason: &str) -> Self {
+        Self::new(control, "supervisor".to_owned(), reason.to_owned(), String::new())
+    }
+}
+
+/// Other settings for an instance that keeps its state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Revision {
+    /// The settings from here on.
+    pub spec: InstanceSpec,
+    /// The keys that changed, for people.
+    pub keys: String,
+    /// Its place, as of [`Audit::step`].
+    pub step: u64,
 }
 
 /// One thing that happened.
@@ -84,6 +113,15 @@ pub enum Fact {
     DayClosed(DayResult),
     /// An operator's command.
     Control(Box<Audit>),
+    /// The configuration changed.
+    Revised(Box<Revision>),
+    /// The kill switch kept an approved order from leaving.
+    Withheld {
+        /// Which.
+        order: OrderNo,
+        /// Its place, as of [`Audit::step`].
+        step: u64,
+    },
 }
 
 /// A fact in its place: the dense sequence of its instance, the moment and the input that caused it.
@@ -106,7 +144,7 @@ impl Fact {
         match self {
             Self::Approved { terms, .. } => Some(terms.order),
             Self::Vetoed { veto, .. } | Self::WouldSubmit { veto, .. } => Some(veto.order),
-            Self::OrderMoved(order, _) | Self::OrderRefused(order, _) => Some(*order),
+            Self::OrderMoved(order, _) | Self::OrderRefused(order, _) | Self::Withheld { order, .. } => Some(*order),
             Self::Fill(fill) => Some(fill.order),
             Self::Ended(ended) => Some(ended.terms.order),
             Self::Gap(_)
@@ -116,8 +154,15 @@ impl Fact {
             | Self::Guarded(..)
             | Self::RoundTrip(_)
             | Self::DayClosed(_)
-            | Self::Control(_) => None,
+            | Self::Control(_)
+            | Self::Revised(_) => None,
         }
+    }
+
+    /// True when it came from outside the feed: recovery must put it in again, for nothing else brings it back.
+    #[must_use]
+    pub const fn is_input(&self) -> bool {
+        matches!(self, Self::Control(_) | Self::Revised(_) | Self::Withheld { .. })
     }
 
     /// Stable name of the event in logs and API.
@@ -139,6 +184,8 @@ impl Fact {
             Self::RoundTrip(_) => "position.round_trip",
             Self::DayClosed(_) => "streak.day_closed",
             Self::Control(_) => "operator.command",
+            Self::Revised(_) => "config.revised",
+            Self::Withheld { .. } => "order.withheld",
         }
     }
 }

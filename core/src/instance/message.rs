@@ -8,12 +8,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fact::{Audit, MarketGap};
+use super::fact::{Audit, MarketGap, Revision};
 use crate::domain::{Candle, ClosedCandle, Fill, InstrumentIx, OrderNo, Price, PublicTrade, Quote, Quotes, Timestamp};
 use crate::orders::{
     CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Protect, Reason, Report, RoundTrip,
 };
-use crate::risk::{ApprovedOrder, Funds, Veto};
+use crate::risk::{ApprovedOrder, Funds, Latches, Veto};
 use crate::spec::{InstanceSpec, OnStop};
 use crate::strategy::Note;
 
@@ -77,6 +77,15 @@ pub enum Control {
     Stop(OnStop),
     /// The instance runs again after a stop.
     Start,
+    /// The settings changed; they are in force with this message.
+    Revise {
+        /// True when the strategy cannot go on: its candles have another length.
+        anew: bool,
+    },
+    /// Its actors failed too often: strategy and market data are off, entries are cancelled, stops go on working.
+    Quarantine,
+    /// Out of quarantine: the strategy begins anew with the position that is there.
+    Release,
 }
 
 /// To the market stage.
@@ -89,6 +98,10 @@ pub enum MarketIn {
     Point(InstrumentIx, Price),
     /// A public trade.
     Trade(InstrumentIx, PublicTrade),
+    /// The settings may want other timeframes.
+    Revise,
+    /// Prices have passed it by: what was forming is not whole any more.
+    Release,
 }
 
 /// To the strategy.
@@ -109,6 +122,8 @@ pub enum StrategyIn {
     Guarded(InstrumentIx, ExitReason),
     /// From the operator.
     Control(Control),
+    /// What the gate's latches are, after the strategy has missed some commands.
+    Latches(Latches),
 }
 
 /// To the risk gate.
@@ -231,6 +246,8 @@ pub enum Event {
     },
     /// The room that is left changed.
     Funds(InstrumentIx, Funds),
+    /// The strategy is back and must know the latches.
+    Latches(Latches),
     /// The venue shall get an order.
     Place(Box<ApprovedOrder>),
     /// The venue shall withdraw an order.
@@ -253,6 +270,20 @@ pub enum Event {
     Wake(Option<Timestamp>),
     /// An operator's command was taken.
     Audited(Box<Audit>),
+    /// The settings changed.
+    Revised {
+        /// What they are now.
+        revision: Box<Revision>,
+        /// True when the strategy cannot go on as it is.
+        anew: bool,
+    },
+    /// An order was kept from leaving.
+    Withheld {
+        /// Which.
+        order: OrderNo,
+        /// Messages handled before it.
+        step: u64,
+    },
     /// A UTC day is complete.
     DayClosed(crate::streak::DayResult),
 }

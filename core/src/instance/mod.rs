@@ -1,5 +1,6 @@
 //! One instance: its messages, its worklist, the wiring between its stages, its facts and its state as one value.
 
+mod check;
 mod fact;
 mod message;
 mod route;
@@ -8,7 +9,8 @@ mod state;
 mod worklist;
 
 pub use crate::risk::{Funds, Veto};
-pub use fact::{Audit, Fact, FactRecord, MarketGap};
+pub use check::{PositionOddity, PositionWarning, check_position};
+pub use fact::{Audit, Fact, FactRecord, MarketGap, Revision};
 pub use message::{Control, Cx, Event, MarketIn, Message, OrdersIn, Outbox, RiskIn, Stage, StrategyIn, StreakIn};
 pub use route::route;
 pub use stages::Stages;

@@ -1,10 +1,10 @@
 //! The whole wiring of an instance, on one screen: who reads what, what is a fact, what leaves.
 
 use super::fact::{Audit, Fact};
-use super::message::{Event, Message, OrdersIn, RiskIn, StrategyIn, StreakIn};
+use super::message::{Control, Event, MarketIn, Message, OrdersIn, RiskIn, StrategyIn, StreakIn};
 use super::worklist::{Effect, Router};
-use crate::domain::{ClosedCandle, Fill, Quote};
-use crate::orders::Origin;
+use crate::domain::{ClosedCandle, Fill, OrderNo, Quote};
+use crate::orders::{OrderEnded, Origin, Report};
 
 /// Turns one event into messages, facts and effects. Used by the live actors and by the backtest alike.
 #[inline]
@@ -39,16 +39,13 @@ pub fn route(event: Event, to: &mut Router<'_>) {
             answer(veto, to);
         }
         Event::Funds(ix, funds) => to.send(Message::Strategy(StrategyIn::Funds(ix, funds))),
+        Event::Latches(latches) => to.send(Message::Strategy(StrategyIn::Latches(latches))),
         Event::Place(order) => to.effect(Effect::Place(order)),
         Event::Withdraw(order) => to.effect(Effect::Withdraw(order)),
         Event::OrderMoved(order, life) => to.record(Fact::OrderMoved(order, life)),
         Event::OrderRefused(order, news) => to.record(Fact::OrderRefused(order, news)),
         Event::Fill(fill) => filled(fill, to),
-        Event::Ended(ended) => {
-            to.record(Fact::Ended(ended));
-            to.send(Message::Risk(RiskIn::Ended(ended)));
-            to.send(Message::Strategy(StrategyIn::Ended(ended)));
-        }
+        Event::Ended(order) => ended(order, to),
         Event::RoundTrip(trip) => {
             to.record(Fact::RoundTrip(trip));
             to.send(Message::Streak(StreakIn::RoundTrip(trip)));
@@ -60,6 +57,11 @@ pub fn route(event: Event, to: &mut Router<'_>) {
         Event::Watch(on) => to.watch(on),
         Event::Wake(at) => to.effect(Effect::Wake(at)),
         Event::Audited(audit) => commanded(audit, to),
+        Event::Revised { revision, anew } => {
+            to.record(Fact::Revised(revision));
+            tell(Control::Revise { anew }, to);
+        }
+        Event::Withheld { order, step } => withheld(order, step, to),
         Event::DayClosed(day) => to.record(Fact::DayClosed(day)),
     }
 }
@@ -81,12 +83,40 @@ fn filled(fill: Fill, to: &mut Router<'_>) {
     to.send(Message::Streak(StreakIn::Fill(fill)));
 }
 
+/// Held room is released before the strategy may ask for more.
+fn ended(order: OrderEnded, to: &mut Router<'_>) {
+    to.record(Fact::Ended(order));
+    to.send(Message::Risk(RiskIn::Ended(order)));
+    to.send(Message::Strategy(StrategyIn::Ended(order)));
+}
+
+/// The order stage hears of it as of any other end.
+fn withheld(order: OrderNo, step: u64, to: &mut Router<'_>) {
+    to.record(Fact::Withheld { order, step });
+    to.send(Message::Orders(OrdersIn::Report(Report::NeverSent(order))));
+}
+
 /// An operator's command reaches the gate first.
 fn commanded(audit: Box<Audit>, to: &mut Router<'_>) {
     let control = audit.control;
     to.record(Fact::Control(audit));
+    tell(control, to);
+}
+
+fn tell(control: Control, to: &mut Router<'_>) {
     to.send(Message::Risk(RiskIn::Control(control)));
     to.send(Message::Orders(OrdersIn::Control(control)));
+    match control {
+        Control::Revise { .. } => to.send(Message::Market(MarketIn::Revise)),
+        Control::Release => to.send(Message::Market(MarketIn::Release)),
+        Control::Pause
+        | Control::Resume
+        | Control::Kill
+        | Control::ClearKill
+        | Control::Stop(_)
+        | Control::Start
+        | Control::Quarantine => {}
+    }
     to.send(Message::Strategy(StrategyIn::Control(control)));
 }
 

@@ -73,7 +73,7 @@ impl Serialize for Digest {
 /// What the digest covers, for `digest --explain`.
 pub const DIGEST_COVERS: &[(&str, &str)] = &[
     ("instance", "the id"),
-    ("mark", "last quotes, virtual clock, whether prices are watched, the number of facts"),
+    ("mark", "last quotes, virtual clock, whether prices are watched, kill and custody, the number of facts"),
     ("market", "forming candles of every timeframe, last candle, gaps"),
     ("strategy", "indicators, ladders with their cells and pairings, regime, breaker, phases, room last told"),
     ("risk", "latches, cash, positions, holds, approvals inside the duplicate window, counters"),

@@ -3,16 +3,21 @@
 //! Owns the messages that wait, the shared quotes, the facts not yet recorded and the effects not yet sent. Promises:
 //! first in, first out; whoever holds the worklist is the only one at work, so five mailboxes cannot reorder anything.
 
+mod custody;
+mod router;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::fact::{Fact, FactRecord};
+use super::fact::{Audit, FactRecord, Revision};
 use super::message::{Control, Cx, Event, Message, Outbox};
 use super::route::route;
 use crate::domain::{OrderNo, Quotes, Timestamp};
 use crate::risk::ApprovedOrder;
 use crate::sim::SeededRng;
 use crate::spec::InstanceSpec;
+
+pub use router::{Mark, Router};
 
 /// A message with its moment and the number of the input that set it off.
 #[derive(Debug)]
@@ -44,8 +49,10 @@ pub struct Worklist {
     quotes: Quotes,
     watch: bool,
     kill_told: bool,
+    custody: bool,
     clock: Timestamp,
     inputs: u64,
+    steps: u64,
     facts_written: u64,
     facts: Vec<FactRecord>,
     effects: Vec<Effect>,
@@ -67,8 +74,10 @@ impl Worklist {
             quotes,
             watch,
             kill_told: false,
+            custody: false,
             clock: Timestamp::default(),
             inputs: 0,
+            steps: 0,
             facts_written: 0,
             facts: Vec::new(),
             effects: Vec::new(),
@@ -80,8 +89,8 @@ impl Worklist {
     /// Goes on where a snapshot ended.
     #[must_use]
     pub fn resume(spec: Arc<InstanceSpec>, mark: Mark) -> Self {
-        let Mark { quotes, watch, kill_told, clock, inputs, facts } = mark;
-        Self { quotes, watch, kill_told, clock, inputs, facts_written: facts, ..Self::new(spec) }
+        let Mark { quotes, watch, kill_told, custody, clock, inputs, steps, facts } = mark;
+        Self { quotes, watch, kill_told, custody, clock, inputs, steps, facts_written: facts, ..Self::new(spec) }
     }
 
     /// Where the worklist stands, for a snapshot. Meaningful only while it is empty.
@@ -91,8 +100,10 @@ impl Worklist {
             quotes: self.quotes.clone(),
             watch: self.watch,
             kill_told: self.kill_told,
+            custody: self.custody,
             clock: self.clock,
             inputs: self.inputs,
+            steps: self.steps,
             facts: self.facts_written,
         }
     }
@@ -107,28 +118,71 @@ impl Worklist {
     /// Adds an input from outside; answers its number, the `cause` of all that follows. Time never runs backwards.
     #[inline]
     pub fn input(&mut self, at: Timestamp, message: Message) -> u64 {
-        self.clock = self.clock.max(at);
-        self.inputs += 1;
-        self.queue.push_back(Envelope { at: self.clock, cause: self.inputs, message });
-        self.inputs
-    }
-
-    /// Takes an operator's command: an input like any other, recorded with its author.
-    pub fn command(&mut self, at: Timestamp, audit: super::fact::Audit) -> u64 {
-        self.clock = self.clock.max(at);
-        self.inputs += 1;
-        let (at, cause) = (self.clock, self.inputs);
-        match audit.control {
-            Control::Kill => self.kill_told = true,
-            Control::ClearKill => self.kill_told = false,
-            Control::Pause | Control::Resume | Control::Stop(_) | Control::Start => {}
-        }
-        self.take(at, cause, Event::Audited(Box::new(audit)));
+        let cause = self.next_input(at);
+        self.enqueue(Envelope { at: self.clock, cause, message });
         cause
     }
 
-    /// The same, in front of everything that waits: for the kill switch.
-    pub fn command_first(&mut self, at: Timestamp, audit: super::fact::Audit) -> u64 {
+    fn next_input(&mut self, at: Timestamp) -> u64 {
+        self.clock = self.clock.max(at);
+        self.inputs += 1;
+        self.inputs
+    }
+
+    #[inline]
+    fn enqueue(&mut self, envelope: Envelope) {
+        if self.custody {
+            let Envelope { at, cause, message } = envelope;
+            if let Some(message) = self.in_custody(at, cause, message) {
+                self.queue.push_back(Envelope { at, cause, message });
+            }
+        } else {
+            self.queue.push_back(envelope);
+        }
+    }
+
+    /// Takes an operator's command: an input like any other, recorded with its author and its place.
+    pub fn command(&mut self, at: Timestamp, audit: Audit) -> u64 {
+        let cause = self.next_input(at);
+        self.obey(audit.control);
+        let audit = Audit { step: self.steps, ..audit };
+        self.take(self.clock, cause, Event::Audited(Box::new(audit)));
+        cause
+    }
+
+    /// What a command means for the worklist itself.
+    fn obey(&mut self, control: Control) {
+        match control {
+            Control::Kill => self.kill_told = true,
+            Control::ClearKill => self.kill_told = false,
+            Control::Quarantine => self.enter_custody(),
+            Control::Release => self.custody = false,
+            Control::Pause | Control::Resume | Control::Stop(_) | Control::Start | Control::Revise { .. } => {}
+        }
+    }
+
+    /// Takes other settings, in force at once: an input like any other, recorded with its place.
+    pub fn revise(&mut self, at: Timestamp, spec: InstanceSpec, keys: String) -> u64 {
+        let cause = self.next_input(at);
+        let anew = spec.timeframe != self.spec.timeframe;
+        self.spec = Arc::new(spec.clone());
+        let revision = Box::new(Revision { spec, keys, step: self.steps });
+        self.take(self.clock, cause, Event::Revised { revision, anew });
+        cause
+    }
+
+    /// Keeps an approved order from leaving, since the kill switch is on: an input like any other, recorded.
+    pub fn withhold(&mut self, order: OrderNo) -> u64 {
+        let cause = self.next_input(self.clock);
+        self.take(self.clock, cause, Event::Withheld { order, step: self.steps });
+        cause
+    }
+
+    /// The same as [`Worklist::command`], in front of everything that waits: for the kill switch, and for a quarantine,
+    /// since what waits may be the very message that no stage can bear.
+    pub fn command_first(&mut self, at: Timestamp, audit: Audit) -> u64 {
+        // A quarantine drops some of what waits: what is left is to come after it.
+        self.obey(audit.control);
         let waiting = self.queue.len();
         let cause = self.command(at, audit);
         self.queue.rotate_left(waiting);
@@ -174,6 +228,7 @@ impl Worklist {
     pub fn step(&mut self, envelope: Envelope, stage: impl FnOnce(&Cx<'_>, Message, &mut Outbox)) {
         let Envelope { at, cause, message } = envelope;
         self.hops[message.stage() as usize] += 1;
+        self.steps += 1;
         let mut outbox = std::mem::take(&mut self.outbox);
         stage(&Cx { at, quotes: &self.quotes, spec: &self.spec }, message, &mut outbox);
         for event in outbox.drain(..) {
@@ -190,6 +245,11 @@ impl Worklist {
     /// Facts since the last call.
     pub fn drain_facts(&mut self) -> Vec<FactRecord> {
         std::mem::take(&mut self.facts)
+    }
+
+    /// Puts facts back that are still to be recorded: recovery ran past the end of the journal.
+    pub(crate) fn keep_facts(&mut self, facts: Vec<FactRecord>) {
+        self.facts = facts;
     }
 
     /// True when facts wait to be recorded.
@@ -238,6 +298,12 @@ impl Worklist {
         self.inputs
     }
 
+    /// Messages handled so far, since the instance first began.
+    #[must_use]
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Facts so far.
     #[must_use]
     pub const fn facts_written(&self) -> u64 {
@@ -260,79 +326,5 @@ impl Worklist {
     #[must_use]
     pub const fn quotes(&self) -> &Quotes {
         &self.quotes
-    }
-}
-
-/// Where a worklist stood while it was empty.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Mark {
-    /// Last quotes.
-    pub quotes: Quotes,
-    /// Whether every price is wanted.
-    pub watch: bool,
-    /// Whether the stages know that the kill switch is on.
-    pub kill_told: bool,
-    /// Moment of the newest input.
-    pub clock: Timestamp,
-    /// Inputs so far.
-    pub inputs: u64,
-    /// Facts so far.
-    pub facts: u64,
-}
-
-impl Mark {
-    /// The part that the digest covers: all but the number of inputs, which counts causes.
-    #[must_use]
-    pub const fn covered(&self) -> (&Quotes, bool, bool, Timestamp, u64) {
-        (&self.quotes, self.watch, self.kill_told, self.clock, self.facts)
-    }
-}
-
-/// What `route` may do with an event.
-pub struct Router<'a> {
-    list: &'a mut Worklist,
-    at: Timestamp,
-    cause: u64,
-}
-
-impl Router<'_> {
-    /// A message to a stage, at the back of the queue.
-    #[inline]
-    pub fn send(&mut self, message: Message) {
-        self.list.queue.push_back(Envelope { at: self.at, cause: self.cause, message });
-    }
-
-    /// Something that happened.
-    pub fn record(&mut self, fact: Fact) {
-        self.list.facts_written += 1;
-        let seq = self.list.facts_written;
-        self.list.facts.push(FactRecord { seq, at: self.at, cause: self.cause, fact });
-    }
-
-    /// Something to be done outside.
-    pub fn effect(&mut self, effect: Effect) {
-        self.list.effects.push(effect);
-    }
-
-    /// A new last price.
-    pub fn quote(&mut self, ix: crate::domain::InstrumentIx, quote: crate::domain::Quote) {
-        self.list.quotes.set(ix, quote);
-    }
-
-    /// Whether every price is wanted.
-    pub const fn watch(&mut self, on: bool) {
-        self.list.watch = on;
-    }
-
-    /// Whether every price is wanted now.
-    #[must_use]
-    pub const fn watching(&self) -> bool {
-        self.list.watch
-    }
-
-    /// The candle length that the instance marks to market by.
-    #[must_use]
-    pub fn timeframe(&self) -> crate::domain::Timeframe {
-        self.list.spec.timeframe
     }
 }

@@ -184,6 +184,13 @@ impl Desk {
         self.open.values().filter(wanted).map(|o| o.terms.order).collect()
     }
 
+    /// Numbers of the open orders of one instrument that are no exits at market.
+    #[must_use]
+    pub fn staying(&self, ix: InstrumentIx) -> Vec<OrderNo> {
+        let leaves = |o: &Order| o.terms.purpose == Purpose::Exit && matches!(o.terms.kind, OrderKind::Market { .. });
+        self.open.values().filter(|o| o.terms.instrument == ix && !leaves(o)).map(|o| o.terms.order).collect()
+    }
+
     /// True while an order of the instrument is open.
     #[must_use]
     pub fn rests(&self, ix: InstrumentIx) -> bool {

@@ -171,6 +171,22 @@ impl Monitor {
         }
     }
 
+    /// The settings changed. Where they alone say what guards a position, that is in force at once, also when it is
+    /// looser or nothing; an exit that is under way goes on.
+    pub fn on_revised(&mut self, cx: &Cx<'_>, ix: InstrumentIx, holding: Holding) {
+        let (Some(slot), Some(protect)) = (self.guards.get_mut(ix.at()), cx.spec.strategy.protect()) else { return };
+        let wanted = protect.stop.is_some() || protect.target.is_some();
+        match (slot.as_mut(), cx.quotes.get(ix)) {
+            (Some(Guard { phase: Phase::Closing(..) | Phase::Sent(_) | Phase::Dust, .. }), _) => {}
+            (Some(_), _) if !wanted => *slot = None,
+            (Some(guard), _) => (guard.stop, guard.target) = (protect.stop, protect.target),
+            (None, Some(quote)) if wanted && holding.position.is_positive() => {
+                *slot = Some(Guard::new(protect, quote.last));
+            }
+            (None, _) => {}
+        }
+    }
+
     /// The position is flat: nothing to guard.
     pub fn on_flat(&mut self, ix: InstrumentIx) {
         if let Some(slot) = self.guards.get_mut(ix.at()) {

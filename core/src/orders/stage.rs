@@ -89,6 +89,8 @@ impl Orders {
             CancelScope::Order(order) => vec![order],
             CancelScope::Tagged(ix, tag) => self.desk.tagged(ix, tag).into_iter().collect(),
             CancelScope::Entries(ix) => self.desk.of(ix, true),
+            // A position that is on its way out at market leaves: a new plan is no reason to call it back.
+            CancelScope::Instrument(ix) if request.reason == CancelReason::Replan => self.desk.staying(ix),
             CancelScope::Instrument(ix) => self.desk.of(ix, false),
         };
         for order in numbers {
@@ -155,7 +157,8 @@ impl Orders {
         if position.qty().is_zero() {
             self.monitor.on_flat(ix);
         } else if fill.side == Side::Buy {
-            let protect = self.desk.protect_of(fill.order);
+            // An order that rested since before a revision brings the guard of then.
+            let protect = cx.spec.strategy.protect().or_else(|| self.desk.protect_of(fill.order));
             self.monitor.on_entry(ix, protect, fill.price);
         }
     }
@@ -186,11 +189,20 @@ impl Orders {
     }
 
     fn on_control(&mut self, cx: &Cx<'_>, control: Control, out: &mut Outbox) {
-        if control == Control::Stop(OnStop::Flatten) {
-            for at in 0..self.positions.len() {
-                let ix = InstrumentIx(u16::try_from(at).unwrap_or(u16::MAX));
-                let holding = self.holding(ix);
-                self.monitor.on_flatten(cx, ix, holding, out);
+        for at in 0..self.positions.len() {
+            let ix = InstrumentIx(u16::try_from(at).unwrap_or(u16::MAX));
+            let holding = self.holding(ix);
+            match control {
+                Control::Stop(OnStop::Flatten) => self.monitor.on_flatten(cx, ix, holding, out),
+                Control::Revise { .. } => self.monitor.on_revised(cx, ix, holding),
+                Control::Stop(OnStop::Keep | OnStop::CancelEntries | OnStop::CancelAll)
+                | Control::Pause
+                | Control::Resume
+                | Control::Kill
+                | Control::ClearKill
+                | Control::Start
+                | Control::Quarantine
+                | Control::Release => {}
             }
         }
     }

@@ -7,7 +7,7 @@ mod stage;
 mod table;
 
 pub use exposure::{Exposure, Funds, Hold};
-pub use gate::{ApprovedOrder, RiskGate};
+pub use gate::{ApprovedOrder, Latches, RiskGate};
 pub use limits::{RULES, Rule, Veto, VetoCode};
 pub use stage::Risk;
 pub use table::{Applies, RuleRow, rule_table};

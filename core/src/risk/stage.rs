@@ -70,11 +70,25 @@ impl Risk {
             }
             Control::Stop(_) => latches.stopping = true,
             Control::Start => latches.stopping = false,
+            // In custody the worklist lets no entry through: the operator's own latches stay as they are.
+            Control::Revise { .. } | Control::Quarantine | Control::Release => {}
         }
         let cancel = match control {
             Control::Kill => Some((true, CancelReason::Kill)),
-            Control::Pause | Control::Stop(OnStop::CancelEntries) => Some((false, CancelReason::EntriesOff)),
+            Control::Pause | Control::Quarantine | Control::Stop(OnStop::CancelEntries) => {
+                Some((false, CancelReason::EntriesOff))
+            }
             Control::Stop(OnStop::CancelAll | OnStop::Flatten) => Some((true, CancelReason::Close)),
+            // Limits may have changed: the strategy must know its room.
+            Control::Revise { .. } => {
+                self.tell_funds(cx, out);
+                None
+            }
+            Control::Release => {
+                out.push(Event::Latches(self.gate.latches()));
+                self.tell_funds(cx, out);
+                None
+            }
             Control::Stop(OnStop::Keep) | Control::Resume | Control::ClearKill | Control::Start => None,
         };
         let Some((all, reason)) = cancel else { return };

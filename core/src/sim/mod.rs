@@ -3,6 +3,7 @@
 mod backtest;
 mod feed;
 mod market;
+mod recovery;
 mod rng;
 mod scheduler;
 mod venue;
@@ -11,6 +12,7 @@ mod walk;
 pub use backtest::Backtest;
 pub use feed::{Feed, FeedEvent, Gap, Recording, ReplayFeed, interval_of};
 pub use market::{SyntheticError, SyntheticFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles};
+pub use recovery::{Diverged, Recovered, recover};
 pub use rng::SeededRng;
 pub use scheduler::{Next, Scheduler, SchedulerState};
 pub use venue::PaperVenue;

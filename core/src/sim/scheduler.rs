@@ -145,6 +145,21 @@ impl Scheduler {
         &self.state.venue
     }
 
+    /// The price that each instrument's next event begins with, as far as the feed's very next event tells.
+    #[must_use]
+    pub fn coming_prices(&self, instruments: usize) -> Vec<Option<Price>> {
+        let mut prices = vec![None; instruments];
+        let (instrument, price) = match self.feed.peek() {
+            Some(FeedEvent::Candle { instrument, candle }) => (instrument, candle.open),
+            Some(FeedEvent::Trade { instrument, trade }) => (instrument, trade.price),
+            None => return prices,
+        };
+        if let Some(slot) = prices.get_mut(instrument.at()) {
+            *slot = Some(price);
+        }
+        prices
+    }
+
     /// Events taken from the feed, and how many there are, if it ends.
     #[must_use]
     pub fn progress(&self) -> (u64, Option<u64>) {
@@ -299,13 +314,17 @@ impl Scheduler {
         let at = list.clock();
         match effect {
             Effect::Place(order) if killed && order.terms().purpose == crate::domain::Purpose::Entry => {
-                let number = order.terms().order;
-                list.input(at, Message::Orders(OrdersIn::Report(Report::NeverSent(number))));
+                list.withhold(order.terms().order);
             }
             Effect::Place(order) => self.state.venue.place(at, *order),
             Effect::Withdraw(order) => self.state.venue.cancel(at, order),
             Effect::Wake(wake) => self.state.wake = wake,
         }
+    }
+
+    /// Asks the venue to withdraw an order by its number alone: the last resort when no stage can be asked.
+    pub fn withdraw(&mut self, at: Timestamp, order: OrderNo) {
+        self.state.venue.cancel(at, order);
     }
 
     /// Latency of the venue, ms.

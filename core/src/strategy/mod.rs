@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{ClosedCandle, Fill, Instrument, InstrumentIx, Notional, Price, Quote, Side, Timeframe};
 use crate::instance::{Control, Cx, OrderEnded, Outbox};
-use crate::orders::ExitReason;
+use crate::orders::{ExitReason, Protect};
 use crate::params::{Problem, Reader};
-use crate::risk::{Funds, Veto};
+use crate::risk::{Funds, Latches, Veto};
 use crate::spec::{InstanceSpec, OnStop};
 
 pub use grid::{Grid, GridParams};
@@ -73,6 +73,16 @@ impl<'a> View<'a> {
         funds
     }
 
+    /// True when no order holds room of this instrument: nothing may fill any more, the position is what it is.
+    #[must_use]
+    pub fn is_clear(&self, ix: InstrumentIx) -> bool {
+        let (Some(told), Some(instrument)) = (self.funds.get(ix.at()), self.instrument(ix)) else { return true };
+        let cap = told.capital * self.cx.spec.risk.max_capital_per_symbol;
+        let buys = cap - told.mark * told.position - told.symbol_left;
+        // No purchase is smaller than one lot at one tick; what is left under it are the last digits of the amounts.
+        told.free_base == told.position && buys.get() < instrument.tick * instrument.lot
+    }
+
     /// The pair.
     #[must_use]
     pub fn instrument(&self, ix: InstrumentIx) -> Option<&'a Instrument> {
@@ -109,8 +119,10 @@ pub trait Strategy {
     fn on_veto(&mut self, view: &View<'_>, veto: &Veto, out: &mut Outbox);
     /// The position monitor closes the position of an instrument.
     fn on_guarded(&mut self, view: &View<'_>, ix: InstrumentIx, why: ExitReason, out: &mut Outbox);
-    /// From the operator.
+    /// From the operator; of [`Control::Revise`] only when it goes on with the new settings.
     fn on_control(&mut self, view: &View<'_>, control: Control, out: &mut Outbox);
+    /// It was off for a while and has missed commands: what the gate's latches are now.
+    fn on_latches(&mut self, _latches: Latches) {}
 }
 
 /// The settings of a strategy.
@@ -127,6 +139,10 @@ pub trait Params: Sized {
     fn timeframes(&self, own: Timeframe) -> Vec<Timeframe>;
     /// What a stop does with orders and position, when the strategy's settings say so.
     fn close_out(&self) -> Option<OnStop> {
+        None
+    }
+    /// What guards any position, an empty one for nothing; `None`: not the settings but each entry says what.
+    fn protect(&self) -> Option<Protect> {
         None
     }
 }
@@ -275,6 +291,12 @@ macro_rules! registry {
                 match self { $(Self::$variant(params) => params.close_out(),)+ }
             }
 
+            /// What guards any position, when the settings alone say so; see [`Params::protect`].
+            #[must_use]
+            pub fn protect(&self) -> Option<Protect> {
+                match self { $(Self::$variant(params) => Params::protect(params),)+ }
+            }
+
             /// Candle lengths the strategy wants.
             #[must_use]
             pub fn timeframes(&self, own: Timeframe) -> Vec<Timeframe> {
@@ -283,6 +305,19 @@ macro_rules! registry {
         }
 
         impl AnyStrategy {
+            /// Takes other settings. True: it goes on with them; false: it begins anew, so its orders must go.
+            pub fn revise(&mut self, spec: &InstanceSpec, anew: bool) -> bool {
+                match (&mut *self, &spec.strategy) {
+                    $((Self::$variant(state), StrategyParams::$variant(params)) => state.revise(params, spec, anew),)+
+                    #[allow(unreachable_patterns)]
+                    (_, other) => {
+                        let built = other.build(spec);
+                        *self = built;
+                        false
+                    }
+                }
+            }
+
             /// The strategy behind its trait.
             pub fn get(&mut self) -> &mut dyn Strategy {
                 match self { $(Self::$variant(state) => state,)+ }

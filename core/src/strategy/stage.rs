@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AnyStrategy, View};
-use crate::instance::{Cx, Outbox, StrategyIn};
+use crate::domain::InstrumentIx;
+use crate::instance::{Control, Cx, Event, Outbox, StrategyIn};
+use crate::orders::{CancelReason, CancelRequest, CancelScope};
 use crate::risk::{Funds, RiskGate};
 use crate::spec::InstanceSpec;
 
@@ -31,12 +33,30 @@ impl StrategyStage {
         &self.strategy
     }
 
+    /// The settings changed, or the strategy was off for a while. One that begins anew has no orders: those that rest
+    /// are withdrawn, and what they bought it finds as the position that is there.
+    fn revise(&mut self, cx: &Cx<'_>, anew: bool, out: &mut Outbox) {
+        if self.strategy.revise(cx.spec, anew) {
+            let view = View::new(cx, &self.funds);
+            self.strategy.get().on_control(&view, Control::Revise { anew }, out);
+            return;
+        }
+        for at in 0..cx.spec.instruments.len() {
+            let scope = CancelScope::Instrument(InstrumentIx(u16::try_from(at).unwrap_or(u16::MAX)));
+            out.push(Event::Cancel(CancelRequest { scope, reason: CancelReason::Replan }));
+        }
+    }
+
     /// One message.
     pub fn on(&mut self, cx: &Cx<'_>, message: StrategyIn, out: &mut Outbox) {
         if let StrategyIn::Funds(ix, funds) = message {
             if let Some(slot) = self.funds.get_mut(ix.at()) {
                 *slot = funds;
             }
+            return;
+        }
+        if let StrategyIn::Control(control @ (Control::Revise { .. } | Control::Release)) = message {
+            self.revise(cx, matches!(control, Control::Revise { anew: true } | Control::Release), out);
             return;
         }
         let view = View::new(cx, &self.funds);
@@ -48,6 +68,7 @@ impl StrategyStage {
             StrategyIn::Veto(veto) => strategy.on_veto(&view, &veto, out),
             StrategyIn::Guarded(ix, why) => strategy.on_guarded(&view, ix, why, out),
             StrategyIn::Control(control) => strategy.on_control(&view, control, out),
+            StrategyIn::Latches(latches) => strategy.on_latches(latches),
             StrategyIn::Funds(..) => {}
         }
     }

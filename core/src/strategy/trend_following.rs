@@ -152,6 +152,18 @@ impl TrendFollowing {
         Self { params: *params, lines: vec![line; spec.instruments.len()] }
     }
 
+    /// Takes other settings. True: the indicators stay; false: they warm up again.
+    pub fn revise(&mut self, params: &TrendParams, spec: &InstanceSpec, anew: bool) -> bool {
+        let periods = |params: &TrendParams| (params.fast, params.slow, params.adx_period, params.atr_period);
+        let kept = !anew && periods(params) == periods(&self.params);
+        if kept {
+            self.params = *params;
+        } else {
+            *self = Self::new(params, spec);
+        }
+        kept
+    }
+
     fn enter(&mut self, view: &View<'_>, ix: InstrumentIx, close: Price, figures: Figures, out: &mut Outbox) {
         let Some(line) = self.lines.get_mut(ix.at()) else { return };
         let funds = view.funds(ix);

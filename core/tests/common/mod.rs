@@ -167,7 +167,7 @@ pub fn run(spec: &InstanceSpec, candles: &[Candle]) -> (Vec<FactRecord>, Instanc
 pub fn command(backtest: &mut Backtest, control: Control) {
     let (by, reason, request) = ("test".to_owned(), "a test".to_owned(), "1".to_owned());
     let now = backtest.list().clock();
-    backtest.list_mut().command(now, Audit { control, by, reason, request });
+    backtest.list_mut().command(now, Audit::new(control, by, reason, request));
     backtest.settle();
 }
 

@@ -1,136 +1,195 @@
-//! The recorder's thread: gather what is queued, check it, write it, sync once, answer.
+//! The recorder's thread: gather what is queued, check it, write it, sync once, answer; then the snapshots, then a step
+//! of pruning.
 //!
-//! Owns the last place of each instance's sequence and the first failure. Promises what [`super`] says. Never writes
-//! after a failure.
+//! Owns the last place of each instance's sequence, its fence and the first failure. Promises what [`super`] says.
+//! Never writes after a failure.
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::{Answer, Command, Pending, RECORD_BYTES_MAX, RecordError, Shared, locked};
-use crate::disk::panic_message;
-use crate::journal::{NewFact, StateStore, StoreError};
+use super::answer::{Answer, Shared, StorageState, locked};
+use super::error::guarded;
+use super::group::{Command, Group, Item, Pending, Work};
+use super::relief::{Kept, Unsynced};
+use super::{PRUNED_AT_ONCE, RECORD_BYTES_MAX, RecordError, Settings};
+use crate::journal::{NewFact, StateStore};
 use crate::key::{FactId, InstanceKey};
 
-const GROUP_BATCHES_MAX: usize = 4096;
-const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long written facts may wait for a sync that nobody asked for.
 const LAZY: Duration = Duration::from_millis(200);
-
-/// What is committed together.
-#[derive(Default)]
-struct Group {
-    batches: Vec<Pending>,
-    bytes: usize,
-    flushes: Vec<Sender<Result<(), RecordError>>>,
-    stop: bool,
-}
-
-impl Group {
-    fn add(&mut self, command: Command) {
-        match command {
-            Command::Append(pending) => {
-                self.bytes += pending.records.iter().map(Vec::len).sum::<usize>();
-                self.batches.push(pending);
-            }
-            Command::Flush(reply) => self.flushes.push(reply),
-            Command::Stop => self.stop = true,
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.stop || self.batches.len() >= GROUP_BATCHES_MAX || self.bytes >= GROUP_BYTES_MAX
-    }
-}
 
 /// A checked batch: who is answered, and what, once the group is durable.
 type Outcome = (Answer, Result<u64, RecordError>);
 
+/// A group after the check.
+#[derive(Default)]
+struct Checked {
+    facts: Vec<NewFact>,
+    outcomes: Vec<Outcome>,
+    snapshots: Vec<(Kept, Answer)>,
+}
+
+impl Checked {
+    fn is_asked(&self) -> bool {
+        self.outcomes.iter().any(|(answer, outcome)| answer.is_wanted() && outcome.is_ok())
+    }
+}
+
 pub(super) struct Committer<S> {
-    store: Arc<S>,
-    shared: Arc<Shared>,
-    last: BTreeMap<InstanceKey, FactId>,
+    pub(super) store: Arc<S>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) last: BTreeMap<InstanceKey, FactId>,
+    pub(super) unsynced: Unsynced,
+    settings: Settings,
+    fences: BTreeMap<InstanceKey, u32>,
+    pruning: BTreeSet<InstanceKey>,
     failure: Option<RecordError>,
-    unsynced_since: Option<Instant>,
 }
 
 impl<S: StateStore> Committer<S> {
-    pub(super) fn new(store: Arc<S>, shared: Arc<Shared>) -> Self {
-        Self { store, shared, last: BTreeMap::new(), failure: None, unsynced_since: None }
+    pub(super) fn new(store: Arc<S>, shared: Arc<Shared>, settings: Settings) -> Self {
+        Self {
+            store,
+            shared,
+            last: BTreeMap::new(),
+            unsynced: Unsynced::default(),
+            settings,
+            fences: BTreeMap::new(),
+            pruning: BTreeSet::new(),
+            failure: None,
+        }
     }
 
     /// Works until it is told to stop or nobody is left who could append.
     pub(super) fn run(mut self, commands: &Receiver<Command>) -> Result<(), RecordError> {
+        self.replenish();
         loop {
-            let mut group = Group::default();
-            let mut must_sync = false;
-            match self.wait(commands) {
-                Ok(command) => group.add(command),
-                Err(RecvTimeoutError::Timeout) => must_sync = true,
-                Err(RecvTimeoutError::Disconnected) => group.stop = true,
-            }
-            while !group.is_full() {
-                let Ok(command) = commands.try_recv() else { break };
-                group.add(command);
-            }
+            let mut group = match self.wait(commands) {
+                Ok(first) => Group::gather(first, commands),
+                Err(Gone) => Group::last(),
+            };
             let stop = group.stop;
-            self.commit(group, must_sync || self.is_overdue());
+            self.commit(&mut group);
             if stop {
                 return self.failure.map_or(Ok(()), Err);
             }
         }
     }
 
-    fn wait(&self, commands: &Receiver<Command>) -> Result<Command, RecvTimeoutError> {
-        match self.unsynced_since {
-            Some(since) => commands.recv_timeout(LAZY.saturating_sub(since.elapsed())),
-            None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    /// The next command; none when there is something to do without one.
+    fn wait(&self, commands: &Receiver<Command>) -> Result<Option<Command>, Gone> {
+        if !self.pruning.is_empty() {
+            return match commands.try_recv() {
+                Ok(command) => Ok(Some(command)),
+                Err(TryRecvError::Empty) => Ok(None),
+                Err(TryRecvError::Disconnected) => Err(Gone),
+            };
+        }
+        let Some(since) = self.unsynced.since else { return commands.recv().map(Some).map_err(|_| Gone) };
+        match commands.recv_timeout(LAZY.saturating_sub(since.elapsed())) {
+            Ok(command) => Ok(Some(command)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(Gone),
         }
     }
 
-    fn is_overdue(&self) -> bool {
-        self.unsynced_since.is_some_and(|since| since.elapsed() >= LAZY)
-    }
-
-    fn commit(&mut self, group: Group, must_sync: bool) {
+    fn commit(&mut self, group: &mut Group) {
         let started = Instant::now();
-        let (facts, outcomes) = self.check(group.batches);
-        let asked = outcomes.iter().any(|(answer, outcome)| answer.is_wanted() && outcome.is_ok());
-        self.write(facts, started);
-        if must_sync || asked || group.stop || !group.flushes.is_empty() {
+        self.look_up(&group.items);
+        let mut checked = self.check(std::mem::take(&mut group.items));
+        let is_overdue = self.unsynced.since.is_some_and(|since| since.elapsed() >= LAZY);
+        let urgent = is_overdue || group.stop || !group.flushes.is_empty();
+        let asked = checked.is_asked() || !checked.snapshots.is_empty();
+        self.write(std::mem::take(&mut checked.facts), started);
+        if urgent || asked {
             self.sync(started);
         }
-        for (answer, outcome) in outcomes {
-            answer.give(outcome.and_then(|seq| self.failure.clone().map_or(Ok(seq), Err)));
+        for (answer, outcome) in checked.outcomes {
+            answer.give(outcome.and_then(|seq| self.unless_failed(seq)));
         }
-        for reply in group.flushes {
+        self.write_snapshots(checked.snapshots, urgent, started);
+        self.prune(started);
+        for reply in std::mem::take(&mut group.flushes) {
             // Whoever asked may have given up waiting.
-            let _ = reply.send(self.failure.clone().map_or(Ok(()), Err));
+            let _ = reply.send(self.unless_failed(()));
+        }
+        if group.replenish {
+            self.replenish();
         }
     }
 
-    fn check(&mut self, batches: Vec<Pending>) -> (Vec<NewFact>, Vec<Outcome>) {
-        let mut facts = Vec::new();
-        let mut outcomes = Vec::with_capacity(batches.len());
-        for Pending { instance, first_seq, records, answer } in batches {
-            let outcome = self.admit(instance, first_seq, &records);
-            if outcome.is_ok() {
-                let numbered = records.into_iter().zip(first_seq..);
-                facts.extend(numbered.map(|(payload, seq)| NewFact { instance, seq, payload }));
-            }
-            outcomes.push((answer, outcome));
+    fn unless_failed<T>(&self, value: T) -> Result<T, RecordError> {
+        self.failure.clone().map_or(Ok(value), Err)
+    }
+
+    /// Learns where the sequences of a group end. The first look at a store that somebody else found full.
+    fn look_up(&mut self, items: &[Item]) {
+        if self.failure.is_some() {
+            return;
         }
-        (facts, outcomes)
+        let checked = guarded(|| self.store.check());
+        self.settle(checked);
+        for item in items {
+            let Item::Work(Pending { instance, .. }) = item else { continue };
+            if self.failure.is_some() || self.last.contains_key(instance) {
+                continue;
+            }
+            let mut last = guarded(|| self.store.last_fact_id(instance));
+            if last.as_ref().is_err_and(RecordError::is_storage_full) {
+                self.settle(last.map(drop));
+                last = guarded(|| self.store.last_fact_id(instance));
+            }
+            if let Ok(Some(last)) = last {
+                self.last.insert(*instance, last);
+            }
+        }
+    }
+
+    fn check(&mut self, items: Vec<Item>) -> Checked {
+        let mut checked = Checked::default();
+        for item in items {
+            match item {
+                Item::Fence { instance, generation } => {
+                    let fence = self.fences.entry(instance).or_default();
+                    *fence = generation.max(*fence);
+                }
+                Item::Work(pending) => self.check_work(pending, &mut checked),
+            }
+        }
+        checked
+    }
+
+    fn check_work(&mut self, pending: Pending, checked: &mut Checked) {
+        let Pending { instance, generation, work, answer } = pending;
+        let admitted = self.unless_failed(()).and_then(|()| self.check_fence(instance, generation));
+        match work {
+            Work::Records { first_seq, records } => {
+                let outcome = admitted.and_then(|()| self.admit(instance, first_seq, &records));
+                if outcome.is_ok() {
+                    let numbered = records.into_iter().zip(first_seq..);
+                    checked.facts.extend(numbered.map(|(payload, seq)| NewFact { instance, seq, payload }));
+                }
+                checked.outcomes.push((answer, outcome));
+            }
+            Work::Snapshot { seq, bytes } => match admitted.and_then(|()| self.check_place(instance, seq)) {
+                Ok(()) => checked.snapshots.push((Kept { instance, seq, bytes }, answer)),
+                Err(error) => checked.outcomes.push((answer, Err(error))),
+            },
+        }
+    }
+
+    fn check_fence(&self, instance: InstanceKey, generation: u32) -> Result<(), RecordError> {
+        match self.fences.get(&instance) {
+            Some(&current) if generation < current => Err(RecordError::Fenced { instance, generation, current }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Checks a batch against the sequence of its instance and moves the sequence on; answers its last number.
     fn admit(&mut self, instance: InstanceKey, first_seq: u64, records: &[Vec<u8>]) -> Result<u64, RecordError> {
-        if let Some(failure) = &self.failure {
-            return Err(failure.clone());
-        }
         let last = self.last(instance)?;
         let Some(more) = (records.len() as u64).checked_sub(1) else { return Ok(last.map_or(0, |last| last.seq)) };
         let epoch = self.store.epoch();
@@ -148,7 +207,13 @@ impl<S: StateStore> Committer<S> {
         Ok(seq)
     }
 
-    fn last(&mut self, instance: InstanceKey) -> Result<Option<FactId>, RecordError> {
+    /// A snapshot must not contain what was never appended.
+    fn check_place(&self, instance: InstanceKey, seq: u64) -> Result<(), RecordError> {
+        let last = self.last(instance)?.map_or(0, |last| last.seq);
+        if seq > last { Err(RecordError::SnapshotAhead { instance, seq, last }) } else { Ok(()) }
+    }
+
+    fn last(&self, instance: InstanceKey) -> Result<Option<FactId>, RecordError> {
         if let Some(last) = self.last.get(&instance) {
             return Ok(Some(*last));
         }
@@ -160,43 +225,112 @@ impl<S: StateStore> Committer<S> {
             return;
         }
         let (records, bytes) = (facts.len() as u64, facts.iter().map(|fact| fact.payload.len() as u64).sum());
-        match guarded(|| self.store.append(facts)) {
-            Ok(()) => {
-                self.shared.records.fetch_add(records, Ordering::Relaxed);
-                self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
-                self.unsynced_since.get_or_insert(started);
-            }
-            Err(failure) => self.fail(failure),
+        self.unsynced.facts.extend_from_slice(&facts);
+        self.unsynced.since.get_or_insert(started);
+        let written = guarded(|| self.store.append(facts));
+        if self.settle(written) {
+            self.shared.records.fetch_add(records, Ordering::Relaxed);
+            self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
     }
 
     fn sync(&mut self, started: Instant) {
-        if self.unsynced_since.is_none() || self.failure.is_some() {
+        if self.unsynced.since.is_none() || self.failure.is_some() {
             return;
         }
-        match guarded(|| self.store.sync()) {
-            Ok(()) => {
-                self.unsynced_since = None;
-                self.shared.commits.fetch_add(1, Ordering::Relaxed);
-                let nanoseconds = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                locked(&self.shared.meter).add(nanoseconds);
-            }
-            Err(failure) => self.fail(failure),
+        let synced = guarded(|| self.store.sync());
+        if self.settle(synced) {
+            self.unsynced = Unsynced::default();
+            self.shared.commits.fetch_add(1, Ordering::Relaxed);
+            let nanoseconds = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            locked(&self.shared.meter).add(nanoseconds);
         }
+    }
+
+    /// The facts that they contain are durable by now.
+    fn write_snapshots(&mut self, snapshots: Vec<(Kept, Answer)>, urgent: bool, started: Instant) {
+        let mut outcomes = Vec::with_capacity(snapshots.len());
+        let asked = snapshots.iter().any(|(_, answer)| answer.is_wanted());
+        for (snapshot, answer) in snapshots {
+            outcomes.push((answer, snapshot.seq));
+            self.write_snapshot(snapshot, started);
+        }
+        if asked || (urgent && !outcomes.is_empty()) {
+            self.sync(started);
+        }
+        for (answer, seq) in outcomes {
+            answer.give(self.unless_failed(seq));
+        }
+    }
+
+    fn write_snapshot(&mut self, snapshot: Kept, started: Instant) {
+        if self.failure.is_some() {
+            return;
+        }
+        let instance = snapshot.instance;
+        let written = guarded(|| self.store.write_snapshot(&instance, snapshot.seq, &snapshot.bytes));
+        // Before it is settled: a full disk may ask for it once more.
+        self.unsynced.snapshots.push(snapshot);
+        self.unsynced.since.get_or_insert(started);
+        if self.settle(written) {
+            self.shared.snapshots.fetch_add(1, Ordering::Relaxed);
+            self.pruning.insert(instance);
+        }
+    }
+
+    /// One step for one instance, so that nobody waits long for it.
+    fn prune(&mut self, started: Instant) {
+        let Some(instance) = self.pruning.pop_first().filter(|_| self.failure.is_none()) else { return };
+        let (facts_kept, mut facts) = (self.settings.facts_kept, 0);
+        let pruned = guarded(|| self.store.prune(&instance, facts_kept, PRUNED_AT_ONCE)).map(|pruned| {
+            facts = pruned.facts;
+            if pruned.more {
+                self.pruning.insert(instance);
+            }
+        });
+        if facts > 0 {
+            self.shared.pruned.fetch_add(facts, Ordering::Relaxed);
+            self.unsynced.since.get_or_insert(started);
+        }
+        self.settle(pruned);
+    }
+
+    /// Whether an operation succeeded, or everything that it was about is durable after a full disk; else this is the
+    /// end.
+    fn settle(&mut self, outcome: Result<(), RecordError>) -> bool {
+        let Err(failure) = outcome.or_else(|failure| self.relieve(failure)) else { return true };
+        self.fail(failure);
+        false
     }
 
     fn fail(&mut self, failure: RecordError) {
         let event = "recorder.failed";
         tracing::error!(target: "recorder", event, error = %failure, "facts can no longer be made durable");
         *locked(&self.shared.last_error) = Some(failure.clone());
-        self.unsynced_since = None;
+        *locked(&self.shared.storage) = StorageState::Failed { error: failure.cause() };
+        self.unsynced = Unsynced::default();
+        self.pruning.clear();
         self.failure = Some(failure);
+    }
+
+    /// Sets the reserve aside, if it can be.
+    fn replenish(&mut self) {
+        if self.failure.is_some() {
+            return;
+        }
+        let made = guarded(|| self.store.replenish(self.settings.reserve_bytes));
+        let mut storage = locked(&self.shared.storage);
+        match (made, &*storage) {
+            (Ok(()), _) => *storage = StorageState::Good,
+            (Err(error), StorageState::Good) => {
+                let event = "recorder.reserve";
+                tracing::warn!(target: "recorder", event, %error, "there is no reserve for a full disk");
+                *storage = StorageState::Low { since_what: error.cause() };
+            }
+            (Err(_), StorageState::Low { .. } | StorageState::Failed { .. }) => {}
+        }
     }
 }
 
-fn guarded<T>(operation: impl FnOnce() -> Result<T, StoreError>) -> Result<T, RecordError> {
-    match catch_unwind(AssertUnwindSafe(operation)) {
-        Ok(result) => result.map_err(|source| RecordError::Storage { source: Arc::new(source) }),
-        Err(panic) => Err(RecordError::Panicked { message: panic_message(panic.as_ref()) }),
-    }
-}
+/// Nobody is left who could append.
+struct Gone;

@@ -1,12 +1,17 @@
 use super::*;
 use crate::disk::DiskError;
-use crate::journal::NewFact;
+use crate::journal::{NewFact, Pruned, StateStore, StoreError};
 use crate::key::FactId;
 use crate::lock::StateDir;
 use crate::memory::MemoryStore;
 use crate::store::Store;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+
+mod faults;
+mod pruning;
+mod snapshots;
 
 type Heard = (&'static str, Result<u64, RecordError>);
 
@@ -16,7 +21,7 @@ fn key(id: &str) -> InstanceKey {
 
 fn batch(instance: &str, first_seq: u64, count: usize) -> Batch {
     let records = (0..count).map(|i| format!("{instance} {}", first_seq + i as u64).into_bytes()).collect();
-    Batch { instance: key(instance), first_seq, records, done: None }
+    Batch { instance: key(instance), generation: 0, first_seq, records, done: None }
 }
 
 /// A batch whose answer arrives at `heard` under `label`.
@@ -38,6 +43,11 @@ fn hold(handle: &RecorderHandle) -> Sender<()> {
     handle.append(batch);
     is_busy.recv().unwrap();
     release
+}
+
+/// The usual settings with a small reserve.
+fn small() -> Settings {
+    Settings { reserve_bytes: 4096, ..Settings::default() }
 }
 
 fn start() -> (Arc<MemoryStore>, Recorder, Sender<Heard>, Receiver<Heard>) {
@@ -137,6 +147,21 @@ impl StateStore for Ringing {
         self.0.sync()?;
         self.1.lock().unwrap().send(()).unwrap();
         Ok(())
+    }
+    fn write_snapshot(&self, instance: &InstanceKey, seq: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.write_snapshot(instance, seq, bytes)
+    }
+    fn prune(&self, instance: &InstanceKey, facts_kept: u64, rows_max: usize) -> Result<Pruned, StoreError> {
+        self.0.prune(instance, facts_kept, rows_max)
+    }
+    fn check(&self) -> Result<(), StoreError> {
+        self.0.check()
+    }
+    fn relieve(&self) -> Result<(), StoreError> {
+        self.0.relieve()
+    }
+    fn replenish(&self, bytes: u64) -> Result<(), StoreError> {
+        self.0.replenish(bytes)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::Store;
 use crate::chunks::{self, CHUNK_BYTES};
 use crate::disk::{Disk, Room, Rows};
-use crate::journal::{NewFact, StateStore, StoreError, StoredFact};
+use crate::journal::{NewFact, Pruned, SNAPSHOTS_KEPT, StateStore, StoreError, StoredFact};
 use crate::key::{FactId, InstanceKey, fact_key, parse_fact_key};
 use crate::record::{self, SCHEMA_CHUNKED, SCHEMA_INLINE};
 
@@ -121,6 +121,65 @@ pub(super) fn append(disk: &Disk, epoch: u32, facts: Vec<NewFact>) -> Result<(),
         disk.write(Room::LongFacts, pieces, Vec::new())?;
     }
     Ok(disk.write(Room::Facts, values, Vec::new())?)
+}
+
+/// Removes up to `rows_max` of the oldest rows that nobody needs: facts older than each of at least two snapshots and
+/// not among the `facts_kept` newest numbers, and pieces whose fact is gone. Facts go first, since pieces without their
+/// fact do no harm. Numbers go on over epochs; a sequence that began anew keeps its older facts until it has caught up.
+pub(super) fn prune(
+    disk: &Disk,
+    instance: &InstanceKey,
+    snapshots: &[FactId],
+    facts_kept: u64,
+    rows_max: usize,
+) -> Result<Pruned, StoreError> {
+    let (Some(oldest), Some(last)) = (first_id(disk, instance)?, last_id(disk, instance)?) else {
+        return Ok(Pruned::default());
+    };
+    let pieces = pieces_before(disk, instance, oldest, rows_max)?;
+    let mut budget = rows_max - pieces.len();
+    if !pieces.is_empty() {
+        disk.write(Room::LongFacts, Vec::new(), pieces)?;
+    }
+    let is_needed = |id: FactId| {
+        // The newest always stays: the sequence goes on behind it.
+        let is_new = id.seq.saturating_add(facts_kept.max(1)) > last.seq;
+        let is_after = |snapshot: &FactId| id >= *snapshot || id.seq >= snapshot.seq;
+        is_new || snapshots.len() < SNAPSHOTS_KEPT || snapshots.iter().any(is_after)
+    };
+    let mut gone = Vec::new();
+    let mut left_pieces = false;
+    for row in rows(disk, instance, oldest, last)? {
+        let (key, value) = row?;
+        if budget == 0 || is_needed(parse(&key)?.1) {
+            break;
+        }
+        budget -= 1;
+        left_pieces |= value.first() == Some(&SCHEMA_CHUNKED);
+        gone.push(key);
+    }
+    let facts = gone.len() as u64;
+    if !gone.is_empty() {
+        disk.write(Room::Facts, Vec::new(), gone)?;
+    }
+    Ok(Pruned { facts, more: budget == 0 || left_pieces })
+}
+
+fn first_id(disk: &Disk, instance: &InstanceKey) -> Result<Option<FactId>, StoreError> {
+    let first = rows(disk, instance, FactId::MIN, FactId::MAX)?.next().transpose()?;
+    first.map(|(key, _)| Ok(parse(&key)?.1)).transpose()
+}
+
+/// Keys of pieces of facts older than `oldest`.
+fn pieces_before(
+    disk: &Disk,
+    instance: &InstanceKey,
+    oldest: FactId,
+    limit: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    let (low, high) = (fact_key(instance, FactId::MIN), fact_key(instance, oldest));
+    // A piece's key is longer than its fact's, so the pieces of `oldest` itself lie behind `high`.
+    disk.rows(Room::LongFacts, &low..=&high)?.take(limit).map(|row| Ok(row?.0)).collect()
 }
 
 /// The newest fact's place, without opening the fact.

@@ -6,12 +6,9 @@
 
 use super::Store;
 use crate::chunks;
-use crate::disk::Room;
-use crate::journal::StoreError;
+use crate::disk::{Disk, Room};
+use crate::journal::{SNAPSHOTS_KEPT, StoreError};
 use crate::key::{FACT_KEY_BYTES, FactId, InstanceKey, fact_key, parse_fact_key};
-
-/// How many snapshots of an instance stay: the newest and one to fall back on.
-pub const SNAPSHOTS_KEPT: usize = 2;
 
 /// A snapshot as it was read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +21,10 @@ pub struct Snapshot {
 
 impl Store {
     /// Stores the state of `instance` after fact (`epoch`, `seq`) and forgets all but the two newest; durable when it
-    /// returns. A snapshot of the same fact is replaced.
+    /// returns. A snapshot of the same place is replaced. Not for instances that the recorder writes for: it would
+    /// not wait for their facts.
     pub fn put_snapshot(&self, instance: &InstanceKey, epoch: u32, seq: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let id = FactId { epoch, seq };
-        let mut kept = self.snapshot_ids(instance)?;
-        kept.retain(|found| *found != id);
-        kept.drain(..kept.len().saturating_sub(SNAPSHOTS_KEPT - 1));
-        let mut remove = self.snapshot_keys(instance)?;
-        remove.retain(|key| parse_fact_key(key).is_some_and(|(_, found)| !kept.contains(&found)));
-        let put = chunks::split(&fact_key(instance, id), bytes);
-        self.disk.write(Room::Snapshots, put, remove)?;
+        write(&self.disk, instance, FactId { epoch, seq }, bytes)?;
         Ok(self.disk.sync()?)
     }
 
@@ -54,20 +45,35 @@ impl Store {
 
     /// The snapshots that there are, ascending.
     pub fn snapshot_ids(&self, instance: &InstanceKey) -> Result<Vec<FactId>, StoreError> {
-        let mut ids = Vec::new();
-        for key in self.snapshot_keys(instance)? {
-            let foreign = || StoreError::ForeignKey { kind: "snapshot", key: key.clone() };
-            let (_, id) = parse_fact_key(&key).filter(|_| key.len() == FACT_KEY_BYTES + 4).ok_or_else(foreign)?;
-            ids.push(id);
-        }
-        ids.dedup();
-        Ok(ids)
+        ids(&keys(&self.disk, instance)?)
     }
+}
 
-    fn snapshot_keys(&self, instance: &InstanceKey) -> Result<Vec<Vec<u8>>, StoreError> {
-        let low = chunks::chunk_key(&fact_key(instance, FactId::MIN), 0);
-        let high = chunks::chunk_key(&fact_key(instance, FactId::MAX), u32::MAX);
-        let rows = self.disk.rows(Room::Snapshots, &low..=&high)?;
-        rows.map(|row| Ok(row?.0)).collect()
+/// Writes the snapshot `id` and removes all but the newest others, all or nothing; durable after the next sync.
+pub(super) fn write(disk: &Disk, instance: &InstanceKey, id: FactId, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut remove = keys(disk, instance)?;
+    let mut kept = ids(&remove)?;
+    kept.retain(|found| *found != id);
+    kept.drain(..kept.len().saturating_sub(SNAPSHOTS_KEPT - 1));
+    remove.retain(|key| parse_fact_key(key).is_some_and(|(_, found)| !kept.contains(&found)));
+    let put = chunks::split(&fact_key(instance, id), bytes);
+    Ok(disk.write(Room::Snapshots, put, remove)?)
+}
+
+fn ids(keys: &[Vec<u8>]) -> Result<Vec<FactId>, StoreError> {
+    let mut ids = Vec::new();
+    for key in keys {
+        let foreign = || StoreError::ForeignKey { kind: "snapshot", key: key.clone() };
+        let (_, id) = parse_fact_key(key).filter(|_| key.len() == FACT_KEY_BYTES + 4).ok_or_else(foreign)?;
+        ids.push(id);
     }
+    ids.dedup();
+    Ok(ids)
+}
+
+fn keys(disk: &Disk, instance: &InstanceKey) -> Result<Vec<Vec<u8>>, StoreError> {
+    let low = chunks::chunk_key(&fact_key(instance, FactId::MIN), 0);
+    let high = chunks::chunk_key(&fact_key(instance, FactId::MAX), u32::MAX);
+    let rows = disk.rows(Room::Snapshots, &low..=&high)?;
+    rows.map(|row| Ok(row?.0)).collect()
 }

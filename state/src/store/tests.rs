@@ -1,8 +1,11 @@
+use super::opening::{EPOCH, VERSION, meta_row};
 use super::*;
 use crate::chunks::{CHUNK_BYTES, ChunkFault};
-use crate::disk::DiskError;
+use crate::disk::{DiskError, Room};
 use crate::journal::StoredFact;
 use crate::key::fact_key;
+use crate::lock::StateDir;
+use crate::record::RecordFault;
 use std::fs;
 
 struct Place {
@@ -241,7 +244,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     drop(store);
     for _ in 0..2 {
         let error = place.try_open().err().unwrap();
-        assert!(matches!(error, StoreError::NewerSchema { found: 2, supported: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 3, supported: 2, .. }), "{error}");
         assert!(error.to_string().contains("a newer supervisor wrote it"), "{error}");
     }
 }
@@ -282,6 +285,8 @@ fn a_store_that_came_up_empty_or_old_is_no_new_one() {
     let error = place.try_open().err().unwrap();
     assert!(matches!(error, StoreError::Rewound { stored: 0, marked: 2, .. }), "{error}");
     fs::remove_file(crate::mark::path(place.root.path())).unwrap();
+    assert!(matches!(place.try_open(), Err(StoreError::BelowMark { .. })));
+    fs::remove_file(crate::marks::path(place.root.path())).unwrap();
     assert_eq!(place.open().epoch(), 1, "as the message says");
 }
 

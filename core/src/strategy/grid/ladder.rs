@@ -93,6 +93,11 @@ impl Ladder {
         &self.lines
     }
 
+    /// What guards what is bought from now on.
+    pub const fn set_protect(&mut self, protect: Option<Protect>) {
+        self.protect = protect;
+    }
+
     /// Number of cells that hold base.
     #[must_use]
     pub fn holding(&self) -> usize {
@@ -141,8 +146,11 @@ impl Ladder {
     }
 
     /// Base that no cell above the price wanted goes to the topmost cell, so that nothing is forgotten.
-    pub fn keep_rest(&mut self, price: Price, rest: Qty) {
+    pub fn keep_rest(&mut self, at: Timestamp, price: Price, rest: Qty) {
         if let Some(top) = self.cells.last_mut().filter(|_| rest.is_positive()) {
+            if top.held.is_zero() {
+                top.since = at;
+            }
             top.held += rest;
             top.cost += price * rest;
         }

@@ -11,6 +11,8 @@ mod ladder;
 mod params;
 mod plan;
 
+use std::cmp::Ordering;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +21,7 @@ use crate::domain::{ClosedCandle, Fill, Instrument, InstrumentIx, Notional, Orde
 use crate::indicators::Atr;
 use crate::instance::{Control, Event, OrderEnded, Outbox};
 use crate::orders::{CancelReason, CancelRequest, CancelScope, ExitReason, Intent, Life, Origin, Protect, Reason};
-use crate::risk::Veto;
+use crate::risk::{Latches, Veto};
 use crate::spec::{InstanceSpec, OnStop};
 
 use filter::{Breaker, TrendFilter, Tripped};
@@ -73,6 +75,22 @@ impl Grid {
         Self { params: *params, lines: vec![line; spec.instruments.len()], halts: Halts::default() }
     }
 
+    /// Takes other settings. True: the ladder stays; false: it is laid out anew around the position that is there.
+    pub fn revise(&mut self, params: &GridParams, spec: &InstanceSpec, anew: bool) -> bool {
+        let old = std::mem::replace(&mut self.params, *params);
+        let kept = !anew && params.lays_out_as(&old);
+        for (line, fresh) in self.lines.iter_mut().zip(Self::new(params, spec).lines) {
+            if anew || params.confirm != old.confirm {
+                line.filter = fresh.filter;
+            }
+            if anew || params.breaker != old.breaker {
+                line.breaker = fresh.breaker;
+            }
+            line.start_again(params, &old, kept);
+        }
+        kept
+    }
+
     /// The ladder's lines of one instrument, once laid out.
     #[must_use]
     pub fn lines_of(&self, ix: InstrumentIx) -> &[Price] {
@@ -117,14 +135,17 @@ impl Line {
         let quantities = lines.iter().map(|price| quantity(params, *price, capital, instrument)).collect();
         let plan = GridPlan { instrument: ix, price: close, lines: lines.clone(), cell_net };
         out.push(Event::GridPlanned(Box::new(plan)));
-        let mut ladder = Ladder::new(ix, lines, close, quantities, params.protect());
+        let mut ladder = Ladder::new(ix, lines, close, quantities, params.guard());
         let base = instrument.round_qty(view.funds(ix).position.get());
-        ladder.stock(view.cx.at, close, Notional::ZERO, base);
-        if let Some(protect) = params.protect().filter(|_| base.is_positive()) {
+        let rest = ladder.stock(view.cx.at, close, Notional::ZERO, base);
+        // Base that it was given and has no cell for is left alone; what an earlier ladder bought must be sold again.
+        let given = view.cx.spec.capital.base;
+        ladder.keep_rest(view.cx.at, close, rest.min(instrument.round_qty((base - given).get())));
+        if let Some(protect) = params.guard().filter(|_| base.is_positive()) {
             out.push(Event::Protect(ix, protect));
         }
         if params.balanced {
-            out.extend(inventory(&ladder, view, ix, close, base, params.protect()));
+            out.extend(inventory(&ladder, view, ix, close, base, params.guard()));
         }
         self.ladder = Some(ladder);
     }
@@ -142,6 +163,26 @@ impl Line {
         out.push(Event::Cancel(CancelRequest { scope, reason }));
     }
 
+    /// Under other settings. Unless the ladder is kept it is laid out anew; a start trigger that was reached stays so,
+    /// and a grid that its own stop or target ended stays over until its lines or those ends change.
+    fn start_again(&mut self, params: &GridParams, old: &GridParams, kept: bool) {
+        let started = self.ladder.is_some();
+        if !started && params.start_price != old.start_price {
+            self.first = None;
+        }
+        if kept {
+            if let Some(ladder) = &mut self.ladder {
+                ladder.set_protect(params.guard());
+            }
+            return;
+        }
+        if started {
+            self.first = params.start_price;
+        }
+        self.over &= params.lays_out_as(old) && params.ends_as(old);
+        (self.ladder, self.closing, self.atr) = (None, None, Atr::new(14));
+    }
+
     fn started(&mut self, params: &GridParams, ix: InstrumentIx, close: Price, out: &mut Outbox) -> bool {
         let Some(trigger) = params.start_price else { return true };
         let Some(first) = self.first else {
@@ -151,7 +192,11 @@ impl Line {
             }
             return close == trigger;
         };
-        if first > trigger { close <= trigger } else { close >= trigger }
+        match first.cmp(&trigger) {
+            Ordering::Greater => close <= trigger,
+            Ordering::Less => close >= trigger,
+            Ordering::Equal => true,
+        }
     }
 
     fn bounds(&self, params: &GridParams, close: Price) -> Option<(Decimal, Decimal)> {
@@ -253,7 +298,9 @@ impl Strategy for Grid {
         if own {
             line.end_flat(&self.params, view, ix, close, out);
         }
-        let fresh = own && line.ladder.is_none() && !line.over && !halts.stopping && !halts.paused && !halts.killed;
+        let still = line.over || halts.stopping || halts.paused || halts.killed;
+        // While an order of an earlier ladder may fill, its news would be taken for the new one's.
+        let fresh = own && line.ladder.is_none() && !still && view.is_clear(ix);
         if fresh {
             line.plan(&self.params, view, ix, close, out);
         }
@@ -272,7 +319,7 @@ impl Strategy for Grid {
         let (Some(ladder), Some(instrument)) = (line.ladder.as_mut(), view.instrument(fill.instrument)) else { return };
         if fill.tag == START_TAG {
             let rest = ladder.stock(fill.at, fill.price, fill.fee, fill.qty);
-            ladder.keep_rest(fill.price, rest);
+            ladder.keep_rest(fill.at, fill.price, rest);
             ladder.arrange(fill.price, instrument, permit, out);
         } else if fill.tag == crate::orders::EXIT_TAG {
             let exit = line.closing.unwrap_or(ExitReason::Operator);
@@ -324,8 +371,10 @@ impl Strategy for Grid {
                 self.halts.stopping = true;
             }
             Control::Start => self.halts.stopping = false,
+            Control::Revise { .. } | Control::Quarantine | Control::Release => {}
         }
-        if !matches!(control, Control::Resume | Control::Start | Control::ClearKill) {
+        // Other limits may admit what was refused before.
+        if !matches!(control, Control::Resume | Control::Start | Control::ClearKill | Control::Revise { .. }) {
             return;
         }
         for (at, line) in self.lines.iter_mut().enumerate() {
@@ -338,5 +387,10 @@ impl Strategy for Grid {
                 ladder.arrange(quote.last, instrument, permit, out);
             }
         }
+    }
+
+    fn on_latches(&mut self, latches: Latches) {
+        let Latches { killed, paused, stopping } = latches;
+        self.halts = Halts { paused, killed, stopping };
     }
 }

@@ -147,6 +147,10 @@ impl Params for GridParams {
     fn close_out(&self) -> Option<OnStop> {
         self.close_out
     }
+
+    fn protect(&self) -> Option<Protect> {
+        Some(Protect { stop: self.stop_loss, target: self.take_profit, trail: None })
+    }
 }
 
 fn problem(key: &str, value: &str, expected: &str) -> Problem {
@@ -240,8 +244,19 @@ impl GridParams {
         stopped.or(self.take_profit.filter(|target| price >= *target).map(|_| ExitReason::Target))
     }
 
-    pub(super) fn protect(&self) -> Option<Protect> {
-        let Self { stop_loss: stop, take_profit: target, .. } = *self;
-        (stop.is_some() || target.is_some()).then_some(Protect { stop, target, trail: None })
+    /// What guards the ladder's purchases, if anything.
+    pub(super) fn guard(&self) -> Option<Protect> {
+        self.protect().filter(|protect| protect.stop.is_some() || protect.target.is_some())
+    }
+
+    /// True when a ladder laid out by the other settings is the one that these would lay out.
+    pub(super) fn lays_out_as(&self, other: &Self) -> bool {
+        let layout = |params: &Self| (params.spacing, params.levels, params.range, params.size, params.balanced);
+        layout(self) == layout(other)
+    }
+
+    /// True when both end the grid at the same prices.
+    pub(super) fn ends_as(&self, other: &Self) -> bool {
+        (self.stop_loss, self.take_profit) == (other.stop_loss, other.take_profit)
     }
 }

@@ -1,0 +1,259 @@
+//! What happens when actors die or hang: recovery after a wait, then quarantine, then the last resort.
+
+use std::time::{Duration, Instant};
+
+use actix::{AsyncContext, Context, Handler};
+use supervisor_core::domain::{InstanceId, Purpose};
+use supervisor_core::instance::{Control, InstanceState};
+use supervisor_core::sim::Recovered;
+use supervisor_core::spec::OnStop;
+use supervisor_state::{RecorderHandle, SnapshotBatch};
+
+use super::messages::{Abandoned, Ready};
+use super::operator::audit;
+use super::{Entry, Role, Supervisor};
+use crate::conductor::{Command, Odd, Stalled};
+use crate::fleet::FleetError;
+use crate::guard::Down;
+use crate::prepare::{How, PrepareError, Prepared, prepare};
+use crate::restart::Verdict;
+use crate::saved::Saved;
+use crate::view::State;
+
+impl Supervisor {
+    /// Brings an instance back on a thread that may block, then starts its actors.
+    pub(super) fn bring_up(&mut self, id: InstanceId, role: Role, fresh: bool, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.role = role;
+        let generation = entry.card.generation;
+        let (config, store, recorder) = (entry.card.config.clone(), self.store.clone(), self.recorder.clone());
+        let home = ctx.address();
+        actix::spawn(async move {
+            let how = How { generation, fresh };
+            let prepared = tokio::task::spawn_blocking(move || prepare(&store, &recorder, &config, how)).await;
+            let prepared = match prepared {
+                Ok(Ok(prepared)) => Ok(Box::new(prepared)),
+                Ok(Err(error)) => Err((error.code(), error.to_string())),
+                Err(error) => Err(("start.failed", error.to_string())),
+            };
+            home.do_send(Ready { id, generation, prepared });
+        });
+    }
+
+    /// An instance's actors are of no use any more. `is_charged`: it counts towards quarantine.
+    pub(super) fn fail(&mut self, id: InstanceId, text: String, is_charged: bool, ctx: &mut Context<Self>) {
+        let (policy, now) = (self.restarts, Instant::now());
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        // One of the five is gone: the others go, too. Nothing is taken over from a live object.
+        entry.shut_down();
+        let generation = entry.next_generation();
+        entry.card.last_panic = Some(text.clone());
+        entry.card.note.clone_from(&text);
+        if entry.role == Role::Custodian {
+            self.abandon(id, text, ctx);
+            return;
+        }
+        let verdict = if is_charged {
+            entry.failures.note(now, &policy, &mut self.rng)
+        } else {
+            Verdict::Retry(policy.base.mul_f64(0.8 + 0.4 * self.rng.unit_f64()))
+        };
+        match verdict {
+            Verdict::Retry(wait) => {
+                entry.card.restarts += 1;
+                entry.card.state = State::Backoff;
+                entry.card.retry_at = Some(now + wait);
+                let text = format!("{text}; it is recovered and goes on in {} ms", wait.as_millis());
+                self.alert("warning", id.as_str(), "instance.restarting", text);
+                ctx.run_later(wait, move |supervisor, ctx| supervisor.retry(id, generation, ctx));
+            }
+            Verdict::Quarantine => self.quarantine(id, &text, ctx),
+        }
+    }
+
+    fn retry(&mut self, id: InstanceId, generation: u32, ctx: &mut Context<Self>) {
+        let waits = |entry: &Entry| entry.card.generation == generation && entry.card.state == State::Backoff;
+        if self.entries.get(&id).is_some_and(waits) {
+            self.bring_up(id, Role::Trader, false, ctx);
+        }
+    }
+
+    /// No more tries: the custodian takes over.
+    fn quarantine(&mut self, id: InstanceId, text: &str, ctx: &mut Context<Self>) {
+        let (max, window) = (self.restarts.max, self.restarts.window.as_secs());
+        let note = format!("{text}; it failed more than {max} times in {window} s");
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.card.state = State::Quarantined;
+            entry.card.retry_at = None;
+            entry.card.note.clone_from(&note);
+            // Who waits for its stop hears that it trades no more.
+            entry.release_waiters();
+        }
+        let told =
+            format!("{note}; entries are cancelled, stops stay in force; look at it, then: supervisor restart {id}");
+        self.alert("critical", id.as_str(), "instance.quarantined", told);
+        self.bring_up(id, Role::Custodian, false, ctx);
+        self.notify_ended();
+    }
+
+    /// The custodian failed, too: its entries are cancelled one by one, by their ids, without any actor.
+    fn abandon(&mut self, id: InstanceId, text: String, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.card.state = State::Quarantined;
+        let (generation, config) = (entry.card.generation, entry.card.config.clone());
+        let (store, recorder, home) = (self.store.clone(), self.recorder.clone(), ctx.address());
+        self.alert("critical", id.as_str(), "custodian.failed", format!("the custodian failed, too: {text}"));
+        actix::spawn(async move {
+            let how = How { generation, fresh: false };
+            let work = move || cancel_by_id(&recorder, prepare(&store, &recorder, &config, how)?, generation);
+            let outcome = match tokio::task::spawn_blocking(work).await {
+                Ok(Ok(orders)) => Ok(orders),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            home.do_send(Abandoned { id, outcome });
+        });
+    }
+
+    /// It cannot be brought back, and trying again would not help.
+    fn give_up(&mut self, id: InstanceId, code: &'static str, text: String) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.card.state = State::Quarantined;
+            entry.card.retry_at = None;
+            entry.card.note.clone_from(&text);
+            entry.release_starters(&Err(FleetError::Invalid { problems: vec![text.clone()] }));
+            entry.release_waiters();
+        }
+        self.alert("critical", id.as_str(), code, text);
+        self.notify_ended();
+    }
+
+    /// Looks for threads that have stopped; whoever lives on one moves to its successor.
+    pub(super) fn look_for_hangs(&mut self, ctx: &mut Context<Self>) {
+        let limit = self.restarts.hang;
+        for stuck in self.pool.check(Instant::now(), limit) {
+            let on_it = |entry: &&Entry| entry.lane == stuck.lane && entry.card.conductor.is_some();
+            let victims: Vec<(InstanceId, bool)> = self
+                .entries
+                .values()
+                .filter(on_it)
+                .map(|entry| (entry.card.spec.id, entry.ordinal == stuck.culprit))
+                .collect();
+            for (id, is_culprit) in victims {
+                let text = if is_culprit { "an actor hangs" } else { "its thread was blocked by another bot" };
+                self.fail(id, format!("{text}: no answer for {} s", limit.as_secs()), is_culprit, ctx);
+            }
+        }
+    }
+}
+
+/// Withdraws the entries of an instance that no actor can hold, and stores the outcome; answers their numbers.
+fn cancel_by_id(recorder: &RecorderHandle, prepared: Prepared, generation: u32) -> Result<Vec<u64>, PrepareError> {
+    let Prepared { key, feed, recovered, seq_base, life, .. } = prepared;
+    let Recovered { list, stages, mut scheduler, .. } = recovered;
+    let is_entry = |order: &&supervisor_core::orders::Order| order.terms.purpose == Purpose::Entry;
+    let orders: Vec<_> = stages.orders.desk().open().values().filter(is_entry).map(|order| order.terms.order).collect();
+    for order in &orders {
+        scheduler.withdraw(list.clock(), *order);
+    }
+    if list.is_empty() && !list.has_facts() && !list.has_effects() {
+        let spec = list.spec().as_ref().clone();
+        let instance = spec.id;
+        let seq = seq_base + list.facts_written();
+        let state = InstanceState { mark: list.mark(), scheduler: scheduler.state(), stages };
+        let saved = Saved::new(life.number, spec, feed, state).and_then(|saved| saved.encode());
+        match saved {
+            Ok(bytes) => {
+                recorder.snapshot(SnapshotBatch { instance: key, generation, seq, bytes, done: None });
+                recorder.flush()?;
+            }
+            Err(error) => {
+                tracing::error!(event = "snapshot.failed", instance = instance.as_str(), %error, "not stored")
+            }
+        }
+    }
+    Ok(orders.into_iter().map(|order| order.0).collect())
+}
+
+impl Handler<Ready> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Ready { id, generation, prepared }: Ready, ctx: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.card.generation == generation) else { return };
+        let is_custodian = entry.role == Role::Custodian;
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err((code, text)) => return self.give_up(id, code, text),
+        };
+        for remark in &prepared.remarks {
+            self.alert("warning", id.as_str(), "state.fallback", format!("{remark}; an older snapshot was taken"));
+        }
+        let Some(state) = self.launch(id, *prepared, ctx) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if !is_custodian {
+            entry.card.note.clear();
+        }
+        entry.release_starters(&Ok(state));
+        // A stop that a failure interrupted is carried through.
+        if let (Some((on_stop, by)), false) = (entry.stop.take(), is_custodian) {
+            entry.stop(on_stop, by);
+        }
+    }
+}
+
+impl Handler<Odd> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Odd { id, generation, warnings }: Odd, _: &mut Context<Self>) {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.card.generation == generation) else { return };
+        entry.card.warnings.clone_from(&warnings);
+        for warning in warnings {
+            self.alert("warning", id.as_str(), "position.odd", warning);
+        }
+    }
+}
+
+impl Handler<Abandoned> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Abandoned { id, outcome }: Abandoned, _: &mut Context<Self>) {
+        let text = match outcome {
+            Ok(orders) if orders.is_empty() => "it had no entries open; nothing of it runs any more".to_owned(),
+            Ok(orders) => format!("entries {orders:?} were cancelled by their ids; nothing of it runs any more"),
+            Err(error) => format!("its entries could not be cancelled: {error}"),
+        };
+        self.alert("critical", id.as_str(), "instance.abandoned", text);
+    }
+}
+
+impl Handler<Down> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
+        let Some(panic) = down.panic else { return };
+        if self.entries.get(&down.instance).is_some_and(|entry| entry.card.generation == down.generation) {
+            self.fail(down.instance, format!("{} actor panicked: {panic}", down.actor), true, ctx);
+        }
+    }
+}
+
+impl Handler<Stalled> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Stalled { id, generation }: Stalled, ctx: &mut Context<Self>) {
+        if self.entries.get(&id).is_some_and(|entry| entry.card.generation == generation) {
+            self.fail(id, "its worklist was lost between its actors".to_owned(), true, ctx);
+        }
+    }
+}
+
+impl Entry {
+    /// Tells its actors to stop.
+    pub(super) fn stop(&mut self, on_stop: OnStop, by: crate::fleet::By) {
+        let Some(conductor) = &self.card.conductor else { return };
+        self.card.state = State::Stopping;
+        self.card.note.clone_from(&by.reason);
+        self.stop = Some((on_stop, by.clone()));
+        conductor.do_send(Command(audit(Control::Stop(on_stop), by)));
+    }
+}
+
+/// How often the conductors are asked whether anything moves, as a share of the hang limit.
+pub(super) fn probe_every(limit: Duration) -> Duration {
+    limit / 2
+}

@@ -1,0 +1,141 @@
+//! What stands between the database and us: panics become errors, and a failure is remembered.
+//!
+//! Owns the health of one opening of the database: good, full or bad, and it only gets worse. Promises that after a
+//! failed write, flush or sync, or a panic, every operation is refused. Never repairs anything.
+
+use std::any::Any;
+#[cfg(test)]
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::DiskError;
+
+const GOOD: u8 = 0;
+const FULL: u8 = 1;
+const BAD: u8 = 2;
+
+/// Turns panics into errors and remembers that nothing can be trusted any more.
+#[derive(Clone)]
+pub(super) struct Guard {
+    dir: Arc<Path>,
+    health: Arc<AtomicU8>,
+    #[cfg(test)]
+    full_in: Arc<AtomicU64>,
+}
+
+impl Guard {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.into(),
+            health: Arc::new(AtomicU8::new(GOOD)),
+            #[cfg(test)]
+            full_in: Arc::default(),
+        }
+    }
+
+    pub(super) fn check(&self, during: &'static str) -> Result<(), DiskError> {
+        match self.health.load(Ordering::Acquire) {
+            GOOD => Ok(()),
+            health => Err(DiskError::Broken { dir: self.dir.to_path_buf(), during, full: health == FULL }),
+        }
+    }
+
+    /// Runs an operation whose failure leaves the store as it was.
+    pub(super) fn run<T, E>(
+        &self,
+        during: &'static str,
+        operation: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, DiskError>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        self.check(during)?;
+        match catch_unwind(AssertUnwindSafe(operation)) {
+            Ok(done) => done.map_err(|source| self.failed(during, source)),
+            Err(panic) => {
+                self.health.fetch_max(BAD, Ordering::AcqRel);
+                let message = panic_message(panic.as_ref());
+                Err(DiskError::Panicked { dir: self.dir.to_path_buf(), during, message })
+            }
+        }
+    }
+
+    /// Runs an operation that is never tried again once it has failed.
+    pub(super) fn run_once<T, E>(
+        &self,
+        during: &'static str,
+        operation: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, DiskError>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        #[cfg(test)]
+        let result = if self.is_full_now() {
+            Err(self.failed(during, io::Error::from(io::ErrorKind::StorageFull)))
+        } else {
+            self.run(during, operation)
+        };
+        #[cfg(not(test))]
+        let result = self.run(during, operation);
+        result.inspect_err(|error| {
+            self.health.fetch_max(if error.is_storage_full() { FULL } else { BAD }, Ordering::AcqRel);
+        })
+    }
+
+    fn failed(&self, during: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> DiskError {
+        DiskError::Failed { dir: self.dir.to_path_buf(), during, source: Box::new(source) }
+    }
+
+    /// Ends whatever still reads: the database is being let go.
+    pub(super) fn condemn(&self) {
+        self.health.fetch_max(FULL, Ordering::AcqRel);
+    }
+
+    #[cfg(test)]
+    pub(super) fn fill_at(&self, nth: u64) {
+        self.full_in.store(nth, Ordering::Release);
+    }
+
+    #[cfg(test)]
+    fn is_full_now(&self) -> bool {
+        let count = |left: u64| left.checked_sub(1);
+        self.full_in.fetch_update(Ordering::AcqRel, Ordering::Acquire, count) == Ok(1)
+    }
+}
+
+/// The text of a caught panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard() -> Guard {
+        Guard::new(Path::new("here"))
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error_and_breaks_the_store() {
+        let guard = guard();
+        let error = guard.run("read", || -> io::Result<()> { panic!("bad page {}", 7) }).unwrap_err();
+        assert!(matches!(&error, DiskError::Panicked { during: "read", message, .. } if message == "bad page 7"));
+        assert!(matches!(guard.run("read", || io::Result::Ok(1)), Err(DiskError::Broken { .. })));
+    }
+
+    #[test]
+    fn a_failed_read_may_be_tried_again_and_a_failed_sync_may_not() {
+        let guard = guard();
+        assert!(guard.run("read", || io::Result::<()>::Err(io::Error::other("once"))).is_err());
+        assert_eq!(guard.run("read", || io::Result::Ok(1)).unwrap(), 1);
+        assert!(guard.run_once("sync", || io::Result::<()>::Err(io::Error::other("no space"))).is_err());
+        assert!(matches!(guard.run_once("sync", || io::Result::Ok(())), Err(DiskError::Broken { .. })));
+    }
+}
