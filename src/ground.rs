@@ -36,6 +36,11 @@ impl Ground {
         Ok((Self { store, recorder: recorder.handle(), config, backups, told }, recorder))
     }
 
+    /// What the opening of the store has to tell, for the person at the terminal; it becomes alerts, too.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        self.told.iter().map(|(_, _, text)| text.as_str())
+    }
+
     /// The one place where the fleet is built.
     pub fn fleet(self) -> Result<Fleet, FleetError> {
         let Self { store, recorder, config, backups, told } = self;

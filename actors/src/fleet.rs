@@ -3,6 +3,7 @@
 //! Promises: every answer comes within a bounded time, also from an instance that hangs. Never: holds state of its own
 //! besides the kill latch, which it sets before anything else.
 
+mod added;
 mod change;
 mod error;
 pub(crate) mod keep;
@@ -18,7 +19,7 @@ use actix::dev::ToEnvelope;
 use actix::{Actor, Addr, Handler, Message};
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
-use supervisor_config::{Account, Env, InstanceConfig, instance_from_text};
+use supervisor_config::{Account, Env, InstanceConfig};
 use supervisor_core::instance::InstanceState;
 use supervisor_state::{RecorderHandle, Store};
 use tokio::sync::oneshot;
@@ -37,6 +38,7 @@ use crate::{guard, journal, rows};
 pub use error::FleetError;
 pub(crate) use keep::dumped;
 use keep::{newest_age, past_alerts};
+use added::{added_instances, added_latch, stopped_latch};
 use kill::{read_kill, write_kill};
 
 /// Longest wait for an instance to look up.
@@ -391,34 +393,4 @@ async fn within<T>(ms: u64, receiver: oneshot::Receiver<T>) -> Result<T, FleetEr
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn stopped_latch(id: &str) -> String {
-    format!("stopped/{id}")
-}
-
-fn added_latch(id: &str) -> String {
-    format!("added/{id}")
-}
-
-/// Bots that were added by file in an earlier run. One that no longer reads is reported and left out.
-fn added_instances(
-    store: &Store,
-    accounts: &BTreeMap<String, Account>,
-    env: &Env,
-) -> Result<Vec<InstanceConfig>, FleetError> {
-    let mut added = Vec::new();
-    for (name, bytes) in store.latches().map_err(FleetError::internal)? {
-        if !name.starts_with("added/") {
-            continue;
-        }
-        let read = serde_json::from_slice::<NewInstance>(&bytes).map_err(|error| error.to_string()).and_then(|new| {
-            instance_from_text(&new.toml, &new.path, accounts, &new.set, env).map_err(|errors| errors.to_string())
-        });
-        match read {
-            Ok(config) => added.push(config),
-            Err(error) => tracing::error!(event = "config.added_unreadable", "{name}: {error}"),
-        }
-    }
-    Ok(added)
 }

@@ -9,12 +9,13 @@ use supervisor_config::InstanceConfig;
 use supervisor_core::domain::Timestamp;
 use supervisor_state::backup::{self, BackupInfo};
 use supervisor_state::restore::{self, OpenOptions, Opened};
-use supervisor_state::{FactId, StateDir, VerifyReport};
+use supervisor_state::{FactId, RestoreReport, StateDir, VerifyReport};
 
 use crate::clock::wall;
 use crate::fleet::{FleetError, dumped};
 use crate::prepare::recall;
 use crate::saved::Migrate;
+use crate::supervisor::ALERTS;
 use crate::view::{BackupRow, StoreRow};
 
 /// Facts that are checked at each start at most; in a larger store the older ones are checked by `store verify`.
@@ -34,8 +35,19 @@ pub fn open(dir: &StateDir, backups: &Path) -> Result<Opened, FleetError> {
 #[must_use]
 pub fn told(opened: &Opened) -> Vec<(&'static str, &'static str, String)> {
     let remarks = opened.remarks.iter().map(|remark| ("warning", "store.remark", remark.clone()));
-    let restored = opened.told.iter().flat_map(|report| report.lines());
+    let restored = opened.told.iter().flat_map(lines);
     remarks.chain(restored.map(|line| ("critical", "store.restored", line))).collect()
+}
+
+/// What a restore means, line by line. The supervisor's own journal is no bot.
+#[must_use]
+pub fn lines(report: &RestoreReport) -> Vec<String> {
+    let own = format!("{ALERTS}: ");
+    let line = |line: String| match line.strip_prefix(&own) {
+        None => line,
+        Some(rest) => format!("alerts of earlier runs: {}", rest.split("; it stays").next().unwrap_or(rest)),
+    };
+    report.lines().into_iter().map(line).collect()
 }
 
 /// Writes a backup.
@@ -80,7 +92,7 @@ pub fn backup_verify(backups: &Path, name: Option<&str>) -> Result<BackupRow, Fl
 pub fn backup_restore(dir: &StateDir, backups: &Path, name: &str) -> Result<Vec<String>, FleetError> {
     let path = find(backups, Some(name))?;
     let report = restore::restore(dir, &path, wall().millis(), &Migrate).map_err(FleetError::internal)?;
-    Ok(report.lines())
+    Ok(lines(&report))
 }
 
 /// Checks everything in the store.

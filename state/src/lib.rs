@@ -30,7 +30,6 @@ pub mod restore;
 pub mod stamp;
 pub mod store;
 pub mod verify;
-mod watch;
 
 pub use backup::{BackupEntry, BackupError, BackupInfo};
 pub use disk::DiskError;

@@ -51,11 +51,12 @@ pub struct Mark {
 }
 
 impl Mark {
-    fn raise(&mut self, last: Option<FactId>, snapshot: Option<FactId>) {
-        self.last = self.last.max(last);
-        if snapshot > self.snapshot {
-            self.snapshots = (self.snapshots + 1).min(2);
-            self.snapshot = snapshot;
+    /// Each snapshot that is newer than the one before adds one; the two newest stay.
+    fn raise(&mut self, written: Mark) {
+        self.last = self.last.max(written.last);
+        if written.snapshot > self.snapshot {
+            self.snapshots = self.snapshots.saturating_add(written.snapshots).min(2);
+            self.snapshot = written.snapshot;
         }
     }
 }
@@ -198,12 +199,12 @@ impl Marks {
 
     /// Raises the marks to what a successful sync has just made durable.
     pub(crate) fn publish(&mut self, reached: Reached) {
-        for (instance, (last, snapshot)) in reached.0 {
+        for (instance, written) in reached.0 {
             let next = FIRST_INSTANCE + self.slots.len() as u64;
             let number = *self.slots.entry(instance).or_insert(next);
             let mark = self.known.instances.entry(instance).or_default();
             let before = *mark;
-            mark.raise(last, snapshot);
+            mark.raise(written);
             if *mark != before {
                 let slot = Slot::Instance(instance, *mark);
                 self.write(number, slot);
@@ -274,19 +275,18 @@ impl Marks {
 
 /// What has been written and not yet synced.
 #[derive(Debug, Default)]
-pub(crate) struct Reached(BTreeMap<InstanceKey, (Option<FactId>, Option<FactId>)>);
+pub(crate) struct Reached(BTreeMap<InstanceKey, Mark>);
 
 impl Reached {
     /// Notes a fact.
     pub(crate) fn fact(&mut self, instance: InstanceKey, id: FactId) {
-        let (last, _) = self.0.entry(instance).or_default();
-        *last = (*last).max(Some(id));
+        let mark = self.0.entry(instance).or_default();
+        mark.last = mark.last.max(Some(id));
     }
 
     /// Notes a snapshot.
     pub(crate) fn snapshot(&mut self, instance: InstanceKey, id: FactId) {
-        let (_, snapshot) = self.0.entry(instance).or_default();
-        *snapshot = (*snapshot).max(Some(id));
+        self.0.entry(instance).or_default().raise(Mark { last: None, snapshot: Some(id), snapshots: 1 });
     }
 }
 

@@ -181,18 +181,17 @@ fn examine(lock: &StateDir, seen: &Seen, opts: &OpenOptions<'_>) -> Result<Found
         Err(error) if wreck::is_refusal(&error) => return Err(error),
         Err(error) => return Ok(Found::Damaged(wreck, error.to_string())),
     }
-    let (known, marked, used, tail_rows) = (seen.known.clone(), seen.epoch, seen.used, opts.tail_rows);
-    let look = wreck.ask(move |store| {
+    let look = wreck.ask(|store| {
         let version = store.version();
         if matches!(version, Ok(Some(found)) if found > SCHEMA_VERSION) {
             return (version, false, None);
         }
-        let is_new = !used && matches!(version, Ok(None)) && matches!(store.is_new(), Ok(true));
-        let scope = verify::scope(store, tail_rows);
-        (version, is_new, (!is_new).then(|| verify::run(store, &known, marked, scope)))
+        let is_new = !seen.used && matches!(version, Ok(None)) && matches!(store.is_new(), Ok(true));
+        let scope = verify::scope(store, opts.tail_rows);
+        (version, is_new, (!is_new).then(|| verify::run(store, &seen.known, seen.epoch, scope)))
     });
     let report = match look {
-        None => return Ok(Found::Damaged(wreck, "the database panics or runs in circles".to_string())),
+        None => return Ok(Found::Damaged(wreck, "the database panics".to_string())),
         Some((Ok(Some(found)), _, None)) => {
             return Err(StoreError::NewerSchema { dir: lock.store_dir(), found, supported: SCHEMA_VERSION });
         }
@@ -220,7 +219,7 @@ fn refuse_newer(wreck: &mut Wreck) -> Result<(), StoreError> {
 
 /// Goes on with a whole store. Backups may have seen later epochs than a directory that was begun anew.
 fn begin(wreck: Wreck, lock: &StateDir, seen: &Seen, opts: &OpenOptions<'_>) -> Result<Store, StoreError> {
-    let problem = "the database does not answer".to_string();
+    let problem = "the database does not open".to_string();
     let store = wreck.take().ok_or_else(|| StoreError::Unreadable { dir: lock.store_dir(), problem })?;
     let mut highest = store.checked_epoch(seen.epoch, lock.path())?.max(seen.highest());
     if store.is_new()? {

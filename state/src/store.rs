@@ -17,16 +17,13 @@ mod rebuild;
 mod snapshots;
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use facts::FactsRev;
 pub use snapshots::Snapshot;
 
-use crate::chunks::Row;
-use crate::disk::{Disk, DiskError, Room};
+use crate::disk::Disk;
 use crate::journal::{NewFact, Pruned, StateStore, StoreError};
 use crate::key::{FactId, InstanceKey};
 use crate::marks::{Known, LatchSum, Marks, Reached};
@@ -46,8 +43,6 @@ pub struct Store {
     reached: Mutex<Reached>,
     /// One change of the latches at a time. Their sum, when it is known.
     latching: Mutex<Option<LatchSum>>,
-    /// Rows read for verification, so that somebody can see whether it gets on.
-    steps: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -85,22 +80,9 @@ impl Store {
         self.marks.as_ref().map(|marks| locked(marks).known().clone()).unwrap_or_default()
     }
 
-    /// Rows for those who check the store row by row; each one counts as a step.
-    pub(crate) fn rows(
-        &self,
-        room: Room,
-        keys: RangeInclusive<&[u8]>,
-    ) -> Result<impl DoubleEndedIterator<Item = Result<Row, DiskError>>, DiskError> {
-        let steps = Arc::clone(&self.steps);
-        let step = move |_: &Result<Row, DiskError>| {
-            steps.fetch_add(1, Ordering::Relaxed);
-        };
-        Ok(self.disk.rows(room, keys)?.inspect(step))
-    }
-
-    /// Counts up with the rows.
-    pub(crate) fn steps(&self) -> &Arc<AtomicU64> {
-        &self.steps
+    /// The database, for those who check it row by row.
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     /// Whether the database has failed and must be opened again.

@@ -115,7 +115,7 @@ impl Store {
 /// Everything for a store of up to `rows_max` facts, else the tail.
 pub(crate) fn scope(store: &Store, rows_max: u64) -> Scope {
     let limit = usize::try_from(rows_max).unwrap_or(usize::MAX);
-    let Ok(rows) = store.rows(Room::Facts, &[]..=&HIGHEST) else { return Scope::Everything };
+    let Ok(rows) = store.disk().rows(Room::Facts, &[]..=&HIGHEST) else { return Scope::Everything };
     // An error shows again, and is told, when the rows are checked; it may come again and again here.
     if rows.take_while(Result::is_ok).nth(limit).is_some() { Scope::Tail } else { Scope::Everything }
 }
@@ -198,7 +198,7 @@ pub(crate) fn instances(store: &Store, problems: &mut Problems) -> BTreeSet<Inst
     for (room, kind, more) in rooms {
         let mut low = Vec::new();
         // From instance to instance, by the first key behind the last one's highest.
-        while let Some(row) = store.rows(room, &low..=&HIGHEST).map(|mut rows| rows.next()).transpose() {
+        while let Some(row) = store.disk().rows(room, &low..=&HIGHEST).map(|mut rows| rows.next()).transpose() {
             let key = match row.and_then(|row| row) {
                 Ok((key, _)) => key,
                 Err(error) => {

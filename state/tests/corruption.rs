@@ -1,6 +1,8 @@
 //! Damage of every kind to every file: each ends in "verified, nothing missing" or in "restored, told". No panic leaves,
 //! and nothing that was durable goes missing without a line that names it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop at what cannot be")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -134,24 +136,6 @@ fn outcome(template: &Path, before: &Contents, seed: u64) -> (&'static str, Stri
     assert!(epoch > 2, "{case}: no epoch comes twice");
     let after = contents(&opened.store, &NAMES);
     compare(before, &after, opened.told.as_ref(), &case);
-    if let Some(r) = &opened.told {
-        for i in &r.instances {
-            eprintln!(
-                "SRC {:?} {}",
-                std::mem::discriminant(&i.source),
-                match i.source {
-                    Source::Kept =>
-                        if i.note.is_some() {
-                            "keptnote"
-                        } else {
-                            "kept"
-                        },
-                    Source::Backup { .. } => "backup",
-                    Source::Lost => "lost",
-                }
-            );
-        }
-    }
     assert!(opened.store.verify().is_whole(), "{case}");
     let restored = opened.told.is_some();
     drop(opened);
@@ -183,14 +167,11 @@ fn every_damage_is_mended_and_told() {
     assert_eq!(before.facts["grid-a"].last().unwrap().seq, 97);
     assert_eq!((before.facts["trend-b"].len(), before.facts["plain-c"].len(), before.latches.len()), (53, 24, 3));
     let mut counts: BTreeMap<(&str, String), u64> = BTreeMap::new();
-    let base: u64 = std::env::var("BASE").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
-    for seed in base..base + CASES {
-        eprintln!("seed {seed}");
+    for seed in 0..CASES {
         *counts.entry(outcome(template.path(), &before, seed)).or_default() += 1;
     }
     let of = |what: &str| counts.iter().filter(|((outcome, _), _)| *outcome == what).map(|(_, n)| n).sum::<u64>();
     let (verified, restored) = (of("verified"), of("restored, told"));
-    println!("{counts:#?}");
     assert_eq!(verified + restored, CASES);
     assert!(verified >= 50 && restored >= 50, "both must happen: {counts:?}");
 }

@@ -60,14 +60,14 @@ fn copy(store: &Store, planned: &Planned, wreck: &mut Wreck, convert: Converter<
     let instance = planned.told.instance;
     let unreadable = Stop::Unreadable(instance);
     for id in planned.snapshots.iter().copied() {
-        let read = wreck.ask(move |from| from.snapshot(&instance, id).ok()).flatten();
+        let read = wreck.ask(|from| from.snapshot(&instance, id).ok()).flatten();
         let Some(snapshot) = read else { return Err(unreadable) };
         store.build_snapshot(&instance, id, &convert.snapshot(&instance, id, snapshot.bytes)?)?;
     }
     let mut writer = FactWriter::new(store);
     let mut next = None;
     loop {
-        let read = wreck.ask(move |from| from.facts(&instance, next, FACTS_AT_ONCE).ok()).flatten();
+        let read = wreck.ask(|from| from.facts(&instance, next, FACTS_AT_ONCE).ok()).flatten();
         let Some(facts) = read else { return Err(unreadable) };
         let Some(last) = facts.last().map(StoredFact::id) else { break };
         next = Some(FactId { seq: last.seq.saturating_add(1), ..last });

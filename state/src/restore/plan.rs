@@ -118,7 +118,7 @@ pub(super) fn whole_backup(
     let instances: Vec<Planned> = all
         .into_iter()
         .map(|instance| {
-            let last = wreck.ask(move |store| store.last_fact_id(&instance).ok()).flatten().flatten();
+            let last = wreck.ask(|store| store.last_fact_id(&instance).ok()).flatten().flatten();
             let marked = known.instances.get(&instance).and_then(|mark| mark.last);
             from_backup(instance, last.max(marked), &catalogs)
         })
@@ -133,8 +133,7 @@ fn instances(wreck: &mut Wreck) -> BTreeSet<InstanceKey> {
 
 /// Whether the marks speak of this store; they do, if it cannot tell.
 fn is_bound(wreck: &mut Wreck, known: &Known) -> bool {
-    let known = known.clone();
-    wreck.ask(move |store| store.is_bound_by(&known).unwrap_or(true)).unwrap_or(true)
+    wreck.ask(|store| store.is_bound_by(known).unwrap_or(true)).unwrap_or(true)
 }
 
 /// One report per instance, each on a store that is opened again if the one before broke it.
@@ -146,7 +145,7 @@ fn reports(wreck: &mut Wreck, known: &Known) -> Vec<InstanceReport> {
     let all: BTreeSet<InstanceKey> = found.into_iter().chain(marks.keys().copied()).collect();
     let report = |instance: InstanceKey| {
         let mark = marks.get(&instance).copied();
-        let report = wreck.ask(move |store| verify::instance(store, &instance, mark, Scope::Everything));
+        let report = wreck.ask(|store| verify::instance(store, &instance, mark, Scope::Everything));
         report.unwrap_or_else(|| InstanceReport::unreadable(instance))
     };
     all.into_iter().map(report).collect()

@@ -1,34 +1,26 @@
 //! A store that is damaged, missing or to be replaced, read as far as it can be read.
 //!
-//! Promises that a panic of the database, or a circle that it runs in, in one place does not hide the other places: a
-//! copy of its data is opened, without the files that the database can make anew, a bounded number of times. Never
-//! changes a row.
+//! Promises that a panic of the database in one place does not hide the other places: a copy of its data is opened,
+//! without the files that the database can make anew, a bounded number of times. Never changes a row.
 
 use std::fs;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::swap;
 use crate::disk::DiskError;
 use crate::journal::StoreError;
 use crate::lock::StateDir;
 use crate::store::Store;
-use crate::watch::{NoAnswer, watched};
 
 /// How often a store is opened that breaks while it is read.
 const OPENINGS: u32 = 6;
-/// Processor time without one row that counts as running in circles. Reading a row takes milliseconds at most.
-const READING_SECONDS: u64 = 3;
-/// The same for opening, which reads the whole data file: this much and another second per 4 MB.
-const OPENING_SECONDS: u64 = 10;
-const BYTES_PER_SECOND: u64 = 4_000_000;
-
 /// The store as it was found.
 pub(super) struct Wreck {
     dir: PathBuf,
     copies: PathBuf,
-    store: Option<Arc<Store>>,
+    store: Option<Store>,
     openings: u32,
 }
 
@@ -46,29 +38,17 @@ impl Wreck {
     /// Opens the store as it is, for the first time.
     pub(super) fn open(&mut self) -> Result<(), StoreError> {
         self.openings += 1;
-        self.store = Some(Arc::new(peek(&self.dir)?));
+        self.store = Some(Store::peek(&self.dir)?);
         Ok(())
     }
 
-    /// Asks the store; `None` when it cannot be opened any more, or broke or ran in circles over this question.
-    pub(super) fn ask<T: Send + 'static>(&mut self, question: impl FnOnce(&Store) -> T + Send + 'static) -> Option<T> {
-        let store = Arc::clone(self.opened()?);
-        let steps = Arc::clone(store.steps());
-        match watched(READING_SECONDS, &steps, move || question(&store)) {
-            Ok(answer) => Some(answer),
-            Err(NoAnswer::Stuck) => {
-                // The thread that is stuck holds the store and will let go of it.
-                self.store = None;
-                None
-            }
-            Err(NoAnswer::Panicked(_) | NoAnswer::NoThread(_)) => {
-                self.close();
-                None
-            }
-        }
+    /// Asks the store; `None` when it cannot be opened any more or panics over this question.
+    pub(super) fn ask<T>(&mut self, question: impl FnOnce(&Store) -> T) -> Option<T> {
+        let store = self.opened()?;
+        catch_unwind(AssertUnwindSafe(|| question(store))).ok()
     }
 
-    fn opened(&mut self) -> Option<&Arc<Store>> {
+    fn opened(&mut self) -> Option<&Store> {
         if self.store.as_ref().is_some_and(|store| store.is_broken()) {
             self.close();
         }
@@ -76,45 +56,27 @@ impl Wreck {
             // As it is first; after that without what the database keeps beside its data.
             let dir = if self.openings == 0 { Some(self.dir.clone()) } else { self.copied() };
             self.openings += 1;
-            self.store = dir.and_then(|dir| peek(&dir).ok()).map(Arc::new);
+            self.store = dir.and_then(|dir| Store::peek(&dir).ok());
         }
         self.store.as_ref()
     }
 
     /// The store itself, if it was opened and is not broken.
     pub(super) fn take(mut self) -> Option<Store> {
-        self.store.take().and_then(Arc::into_inner)
+        self.store.take()
     }
 
-    /// Lets go of the store; what the database does while it ends is of no interest any more.
+    /// Lets go of the store; a panic of the database while it ends is of no interest any more.
     pub(super) fn close(&mut self) {
-        if let Some(store) = self.store.take() {
-            let _ = watched(READING_SECONDS, &Arc::default(), move || drop(store));
-        }
+        let store = self.store.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(store)));
     }
 
-    /// A copy for this opening: one that is stuck keeps its files.
+    /// A copy for this opening: the database may not let go of the files of one that panicked.
     fn copied(&self) -> Option<PathBuf> {
         let copy = self.copies.join(self.openings.to_string());
         copy_data(&self.dir, &copy).ok().map(|()| copy)
     }
-}
-
-/// Opens a store without a change to any row; running in circles is an error like any other.
-fn peek(dir: &Path) -> Result<Store, StoreError> {
-    let bytes = fs::metadata(dir.join("db")).map_or(0, |data| data.len());
-    let seconds = OPENING_SECONDS + bytes / BYTES_PER_SECOND;
-    let own = dir.to_path_buf();
-    let problem = match watched(seconds, &Arc::default(), move || Store::peek(&own)) {
-        Ok(opened) => return opened,
-        Err(NoAnswer::Panicked(message)) => message,
-        Err(NoAnswer::Stuck) => "the database runs in circles".to_string(),
-        Err(NoAnswer::NoThread(message)) => {
-            let source = io::Error::other(message);
-            return Err(swap::beside(dir, "checked", source));
-        }
-    };
-    Err(StoreError::Unreadable { dir: dir.to_path_buf(), problem })
 }
 
 impl Drop for Wreck {
@@ -148,7 +110,7 @@ const SYSTEM_CODES: [i32; 10] = [1, 5, 12, 13, 23, 24, 28, 30, 116, 122];
 /// system's answers on in its own errors and panics, as text.
 pub(super) fn is_refusal(error: &StoreError) -> bool {
     let text = match error {
-        StoreError::Create { .. } | StoreError::Beside { .. } => return true,
+        StoreError::Create { .. } => return true,
         StoreError::Disk(DiskError::Failed { source, .. }) => source.to_string(),
         StoreError::Disk(DiskError::Panicked { message, .. }) => message.clone(),
         _ => return false,

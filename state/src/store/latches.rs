@@ -90,7 +90,7 @@ impl Store {
         let _turn = locked(&self.latching);
         let mut readable = Readable { mark: self.marked().latches, ..Readable::default() };
         let mut sum = LatchSum::default();
-        let read = self.rows(Room::Latches, &[]..=&LAST_KEY).and_then(|mut rows| {
+        let read = self.disk.rows(Room::Latches, &[]..=&LAST_KEY).and_then(|mut rows| {
             rows.try_for_each(|row| {
                 let (key, value) = row?;
                 sum = sum.with(&key, &value);

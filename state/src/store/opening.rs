@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use super::{SCHEMA_VERSION, Store};
 use crate::disk::{Disk, Room};
@@ -37,8 +37,7 @@ impl Store {
     pub(crate) fn peek(dir: &Path) -> Result<Self, StoreError> {
         create_private(dir).map_err(|source| StoreError::Create { dir: dir.to_path_buf(), source })?;
         let (disk, dir) = (Disk::open(dir)?, dir.to_path_buf());
-        let (reached, latching, steps) = (Mutex::default(), Mutex::default(), Arc::default());
-        Ok(Self { disk, dir, epoch: 0, marks: None, reached, latching, steps })
+        Ok(Self { disk, dir, epoch: 0, marks: None, reached: Mutex::default(), latching: Mutex::default() })
     }
 
     /// Makes an epoch above `seen` durable and begins to keep the marks.
@@ -136,7 +135,7 @@ impl Store {
     /// Whether marks speak of this store. Those of a store that it was built to replace do not.
     pub(crate) fn is_bound_by(&self, known: &Known) -> Result<bool, StoreError> {
         let rebuilt = self.meta(REBUILT)?;
-        Ok(!rebuilt.is_some_and(|rebuilt| known.epoch.is_some_and(|epoch| epoch < rebuilt)))
+        Ok(rebuilt.is_none_or(|rebuilt| known.epoch.is_none_or(|epoch| epoch >= rebuilt)))
     }
 
     /// Whether the store holds no row at all.

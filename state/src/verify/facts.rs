@@ -56,7 +56,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn back_to(&mut self, until: Option<FactId>) -> Result<(), StoreError> {
         let (low, high) = (fact_key(self.instance, FactId::MIN), fact_key(self.instance, FactId::MAX));
-        let rows = self.store.rows(Room::Facts, &low..=&high)?;
+        let rows = self.store.disk().rows(Room::Facts, &low..=&high)?;
         for row in rows.rev() {
             let (key, value) = row?;
             let Some((_, id)) = parse_fact_key(&key).filter(|_| key.len() == FACT_KEY_BYTES) else {
@@ -86,7 +86,7 @@ impl Walk<'_> {
 
     fn is_joined(&mut self, id: FactId, key: &[u8]) -> Result<bool, StoreError> {
         let (low, high) = (chunks::chunk_key(key, 0), chunks::chunk_key(key, u32::MAX));
-        let rows = self.store.rows(Room::LongFacts, &low..=&high)?.collect::<Result<Vec<_>, _>>()?;
+        let rows = self.store.disk().rows(Room::LongFacts, &low..=&high)?.collect::<Result<Vec<_>, _>>()?;
         let joined = chunks::join(key, &rows);
         Ok(joined.map_err(|fault| self.problems.add(format!("fact {id} is damaged: {fault}"))).is_ok())
     }
@@ -94,7 +94,7 @@ impl Walk<'_> {
 
 fn first(store: &Store, instance: &InstanceKey) -> Result<Option<FactId>, StoreError> {
     let (low, high) = (fact_key(instance, FactId::MIN), fact_key(instance, FactId::MAX));
-    let row = store.rows(Room::Facts, &low..=&high)?.next().transpose()?;
+    let row = store.disk().rows(Room::Facts, &low..=&high)?.next().transpose()?;
     Ok(row.and_then(|(key, _)| parse_fact_key(&key)).map(|(_, id)| id))
 }
 

@@ -49,7 +49,7 @@ fn walk(
     let high = chunks::chunk_key(&fact_key(instance, FactId::MAX), u32::MAX);
     let mut open: Option<(FactId, Vec<Row>)> = None;
     let mut outcome = Ok(());
-    for row in store.rows(Room::Snapshots, &low..=&high)? {
+    for row in store.disk().rows(Room::Snapshots, &low..=&high)? {
         let row = match row {
             Ok(row) => row,
             Err(error) => {
