@@ -6,6 +6,7 @@
 mod cli;
 mod common;
 mod crash;
+mod golden;
 mod lifecycle;
 mod parity;
 mod supervision;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use supervisor_actors::view::{InstanceStatus, State};
+use supervisor_actors::view::{InstanceStatus, OrderRow, State};
 use supervisor_actors::{By, Policy, StartOptions, faults, feeds};
 use supervisor_config::InstanceConfig;
 use supervisor_core::domain::{Candle, Price, Qty, Timestamp};
 use supervisor_core::instance::Stage;
 use supervisor_core::sim::Backtest;
 
-use crate::common::{Running, fleet_with, instance, trend, write_csv};
+use crate::common::{Running, fleet_in, fleet_with, instance, trend, write_csv};
 
 const CANDLES: u32 = 400;
 
@@ -143,28 +143,40 @@ fn a_bot_whose_strategy_always_panics_ends_in_quarantine_with_its_entries_cancel
 }
 
 #[test]
-fn a_grid_in_quarantine_has_no_entries_and_an_operator_brings_it_back() {
+fn a_grid_in_quarantine_has_no_entries_also_in_the_next_run_until_an_operator_brings_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let trades = |order: &OrderRow| order.purpose == "entry";
     faults::arm("panic grid-q strategy 200 4").unwrap();
-    actix::System::new().block_on(async {
-        let running = fleet_with(vec![endless("grid-q")], Policy::default());
+    let before = actix::System::new().block_on(async {
+        let running = fleet_in(dir.path(), vec![endless("grid-q")], Policy::default());
         running.fleet.autostart(&[]).await.unwrap();
         until(&running, "grid-q", State::Quarantined).await;
         loop {
             let orders = running.fleet.orders(Some("grid-q"), false, 100).await.unwrap();
-            if !orders.is_empty() && orders.iter().all(|order| order.purpose == "exit") {
+            if !orders.is_empty() && !orders.iter().any(trades) {
                 break;
             }
             actix::clock::sleep(Duration::from_millis(5)).await;
         }
-        let before = running.fleet.detail("grid-q").await.unwrap();
-        assert!(!before.positions.is_empty());
+        running.fleet.shutdown(by()).await.unwrap();
+        running.fleet.detail("grid-q").await.unwrap()
+    });
+    assert!(!before.positions.is_empty() && before.status.fills > 0);
+    actix::System::new().block_on(async {
+        let running = fleet_in(dir.path(), vec![endless("grid-q")], Policy::default());
+        running.fleet.autostart(&[]).await.unwrap();
+        let row = running.fleet.status().await.unwrap().items.remove(0);
+        assert!(row.state == State::Quarantined && row.note.starts_with("quarantined in an earlier run"), "{row:?}");
+        assert!(row.fills >= before.status.fills, "nothing was forgotten");
+        assert!(!running.fleet.orders(Some("grid-q"), false, 100).await.unwrap().iter().any(trades));
+        let codes: Vec<String> = running.fleet.errors(100).await.unwrap().into_iter().map(|alert| alert.code).collect();
+        let again = "instance.restarting";
+        assert_eq!(codes, [again, again, again, "instance.quarantined", "instance.quarantined"], "of both runs");
         let back = running.fleet.restart("grid-q", by()).await.unwrap();
         assert_eq!((back.state, back.changed), (State::Running, true));
-        while !running.fleet.orders(Some("grid-q"), false, 100).await.unwrap().iter().any(|o| o.purpose == "entry") {
+        while !running.fleet.orders(Some("grid-q"), false, 100).await.unwrap().iter().any(trades) {
             actix::clock::sleep(Duration::from_millis(5)).await;
         }
-        let after = running.fleet.detail("grid-q").await.unwrap();
-        assert!(after.status.fills >= before.status.fills, "nothing was forgotten");
     });
 }
 

@@ -35,10 +35,10 @@ use crate::supervisor::{Card, Charter, Supervisor};
 use crate::view::{AlertRow, FleetStatus, KillStatus, RiskRow, State};
 use crate::{guard, journal, rows};
 
+use added::{added_instances, added_latch, stopped_latch};
 pub use error::FleetError;
 pub(crate) use keep::dumped;
 use keep::{newest_age, past_alerts};
-use added::{added_instances, added_latch, stopped_latch};
 use kill::{read_kill, write_kill};
 
 /// Longest wait for an instance to look up.

@@ -122,6 +122,8 @@ struct Entry {
     ordinal: u32,
     /// A stop that a failure interrupted.
     stop: Option<(OnStop, By)>,
+    /// True while nobody but the configuration wants it to run: a quarantine of an earlier run holds.
+    is_auto: bool,
 }
 
 /// What a supervisor is made of.
@@ -227,6 +229,9 @@ impl Supervisor {
     fn launch(&mut self, id: InstanceId, prepared: Prepared, ctx: &mut Context<Self>) -> Option<State> {
         let killed = self.kill.load(Ordering::Acquire);
         let entry = self.entries.get_mut(&id)?;
+        if entry.is_auto && prepared.recovered.list.is_custody() {
+            entry.role = Role::Custodian;
+        }
         // The latch may have been set or cleared while this was being prepared.
         let prepared = Prepared { paused: prepared.paused || entry.card.paused, ..prepared };
         let first = entry.first_words(&prepared, killed);
@@ -319,6 +324,7 @@ impl Entry {
             lane,
             ordinal,
             stop: None,
+            is_auto: false,
         }
     }
 
@@ -331,6 +337,9 @@ impl Entry {
         if self.role == Role::Custodian {
             if !custody {
                 first.push_back(by(Control::Quarantine, &self.card.note));
+            }
+            if latches.stopping {
+                first.push_back(by(Control::Start, "as before the restart"));
             }
             return first;
         }

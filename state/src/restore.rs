@@ -97,6 +97,10 @@ pub fn open(lock: &StateDir, opts: &OpenOptions<'_>) -> Result<Opened, StoreErro
         }
     };
     let mut remarks = seen.remarks;
+    if verified.is_none() && !seen.used && told.is_none() && !backup::list(&opts.backups).unwrap_or_default().is_empty()
+    {
+        remarks.push("the store is new, but there are backups; `backup restore` brings one of them back".to_string());
+    }
     if told.is_none() {
         remarks.extend(told::untold(lock));
     }

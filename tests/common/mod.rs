@@ -97,7 +97,7 @@ pub struct Running {
     pub store: Arc<Store>,
     _recorder: Recorder,
     _lock: StateDir,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 /// Starts a fleet; call it inside an actix system.
@@ -108,7 +108,13 @@ pub fn fleet(instances: Vec<InstanceConfig>) -> Running {
 /// The same with other rules for restarts.
 pub fn fleet_with(instances: Vec<InstanceConfig>, restarts: Policy) -> Running {
     let dir = tempfile::tempdir().unwrap();
-    let lock = StateDir::acquire(&dir.path().join("state")).unwrap();
+    let running = fleet_in(dir.path(), instances, restarts);
+    Running { _dir: Some(dir), ..running }
+}
+
+/// The same in a directory that may have been used before.
+pub fn fleet_in(dir: &Path, instances: Vec<InstanceConfig>, restarts: Policy) -> Running {
+    let lock = StateDir::acquire(&dir.join("state")).unwrap();
     let store = Arc::new(Store::open(&lock).unwrap());
     let recorder = Recorder::start(store.clone()).unwrap();
     let spec = FleetSpec {
@@ -122,9 +128,9 @@ pub fn fleet_with(instances: Vec<InstanceConfig>, restarts: Policy) -> Running {
         stop_deadline: std::time::Duration::from_secs(60),
         restarts,
         snapshots: Snapshots::default(),
-        backups: Backups { dir: dir.path().join("backups"), every: None, keep: 3 },
+        backups: Backups { dir: dir.join("backups"), every: None, keep: 3 },
         told: Vec::new(),
     };
     let fleet = Fleet::launch(spec).unwrap();
-    Running { fleet, store, _recorder: recorder, _lock: lock, _dir: dir }
+    Running { fleet, store, _recorder: recorder, _lock: lock, _dir: None }
 }

@@ -179,7 +179,7 @@ impl Handler<Ready> for Supervisor {
     type Result = ();
     fn handle(&mut self, Ready { id, generation, prepared }: Ready, ctx: &mut Context<Self>) {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.card.generation == generation) else { return };
-        let is_custodian = entry.role == Role::Custodian;
+        let was_custodian = entry.role == Role::Custodian;
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err((code, text)) => return self.give_up(id, code, text),
@@ -189,9 +189,15 @@ impl Handler<Ready> for Supervisor {
         }
         let Some(state) = self.launch(id, *prepared, ctx) else { return };
         let Some(entry) = self.entries.get_mut(&id) else { return };
+        let is_custodian = entry.role == Role::Custodian;
         if !is_custodian {
             entry.card.note.clear();
+        } else if !was_custodian {
+            let note = format!("quarantined in an earlier run; look at it, then: supervisor restart {id}");
+            entry.card.note.clone_from(&note);
+            self.alert("critical", id.as_str(), "instance.quarantined", note);
         }
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.release_starters(&Ok(state));
         // A stop that a failure interrupted is carried through.
         if let (Some((on_stop, by)), false) = (entry.stop.take(), is_custodian) {

@@ -52,6 +52,7 @@ impl Handler<Begin> for Supervisor {
         entry.next_generation();
         entry.failures.forgive();
         entry.stop = None;
+        entry.is_auto = auto;
         let (sender, receiver) = oneshot::channel();
         entry.starters.push(sender);
         let card = &mut entry.card;

@@ -225,3 +225,36 @@ fn backups_beside_a_busy_recorder_are_whole() {
         }
     });
 }
+
+/// Writes its version in front of each payload.
+struct Stamping;
+
+impl crate::migrate::Migration for Stamping {
+    fn fact(&self, from: u32, payload: &[u8]) -> Result<Vec<u8>, String> {
+        Ok([format!("from {from}: ").as_bytes(), payload].concat())
+    }
+
+    fn snapshot(&self, from: u32, payload: &[u8]) -> Result<Vec<u8>, String> {
+        self.fact(from, payload)
+    }
+}
+
+#[test]
+fn a_backup_of_an_earlier_version_is_migrated_while_it_is_restored() {
+    let mut writer = format::Writer::begin(Vec::new()).unwrap();
+    writer.write(&Record::Header { format: FORMAT, schema: 1, created_ms: 0, epoch: 3 }).unwrap();
+    writer.write(&Record::Instance(key("a"))).unwrap();
+    writer.write(&Record::Snapshot { id: FactId { epoch: 1, seq: 7 }, bytes: b"state".to_vec() }).unwrap();
+    writer.write(&Record::Fact { id: FactId { epoch: 1, seq: 8 }, payload: b"fact".to_vec() }).unwrap();
+    writer.write(&Record::End(writer.at.counts)).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("old.backup");
+    fs::write(&path, &writer.out).unwrap();
+    let lock = StateDir::acquire(&place.path().join("state")).unwrap();
+    crate::restore::restore(&lock, &path, NOW, &Stamping).unwrap();
+    let store = Store::open(&lock).unwrap();
+    assert!(store.epoch() > 3);
+    assert_eq!(store.facts(&key("a"), None, 9).unwrap()[0].payload, b"from 1: fact");
+    assert_eq!(store.latest_snapshot(&key("a")).unwrap().unwrap().bytes, b"from 1: state");
+    assert!(store.verify().is_whole());
+}

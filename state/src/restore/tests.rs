@@ -108,6 +108,18 @@ fn a_new_directory_needs_no_words_and_each_opening_is_a_new_epoch() {
 }
 
 #[test]
+fn beginning_anew_beside_backups_is_told_and_repeats_no_epoch() {
+    let place = Place::lived();
+    for name in ["epoch", "marks"] {
+        fs::remove_file(place.root.path().join(name)).unwrap();
+    }
+    fs::remove_dir_all(place.lock.store_dir()).unwrap();
+    let opened = place.open();
+    assert!(opened.told.is_none() && opened.remarks.len() == 1, "{:?}", opened.remarks);
+    assert_eq!((opened.store.epoch(), last(&opened.store, "grid")), (2, None));
+}
+
+#[test]
 fn a_large_store_is_verified_as_far_as_a_start_needs() {
     let place = Place::lived();
     place.spoil(|store| lose_facts(store, "grid", 3..=4));

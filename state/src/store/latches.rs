@@ -58,11 +58,11 @@ impl Store {
         let less = before.map_or(settled, |before| settled.without(name, &before));
         let next = value.as_ref().map_or(less, |value| less.with(name, value));
         self.with_marks(|marks| marks.announce(settled, next));
+        // Of all rooms this one is synced with each write.
         match value {
             Some(value) => self.disk.write(Room::Latches, vec![(name.into(), value)], Vec::new())?,
             None => self.disk.write(Room::Latches, Vec::new(), vec![name.into()])?,
         }
-        self.disk.sync()?;
         self.with_marks(|marks| marks.settle(next));
         *known = Some(next);
         Ok(())
