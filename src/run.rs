@@ -14,7 +14,7 @@ use supervisor_actors::view::{InstanceStatus, State};
 use supervisor_actors::{By, Fleet, FleetError};
 use supervisor_api::{Problem, door, serve};
 use supervisor_config::{FeedConfig, InstanceConfig, SupervisorConfig};
-use supervisor_state::{LockError, StateDir};
+use supervisor_state::{LockError, StateDir, restore};
 use tokio::sync::watch;
 
 use crate::cli::{Globals, RunArgs};
@@ -138,6 +138,9 @@ impl Session<'_> {
         let server = serve(fleet.clone(), &self.lock.socket())
             .map_err(|error| Fault::new(Exit::Failed, "socket", error.to_string()))?;
         self.greet(&fleet).await?;
+        // Once what the opening had to tell is on disk as alerts, it need not be told again.
+        fleet.flush().await.map_err(failed)?;
+        restore::told(self.lock).map_err(|error| Fault::new(Exit::Failed, "store", error.to_string()))?;
         tracing::info!(event = "supervisor.started", version = env!("CARGO_PKG_VERSION"), "the supervisor runs");
         let outcome = tokio::select! {
             _ = stop.wait_for(|asked| *asked) => Ok(()),

@@ -4,6 +4,7 @@
 //! touches no other; a message of an older generation changes nothing; an instance that fails is rebuilt by recovery,
 //! never from a live object. Never: blocks, trades, or reads a disk.
 
+mod entry;
 mod failure;
 mod lifecycle;
 pub mod messages;
@@ -12,29 +13,30 @@ mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use actix::{Actor, Addr, AsyncContext, Context, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context};
 use supervisor_config::{FeedConfig, InstanceConfig, Speed};
 use supervisor_core::domain::{InstanceId, fast_f64};
-use supervisor_core::instance::{Audit, Control, InstanceState};
+use supervisor_core::instance::InstanceState;
 use supervisor_core::sim::{Recovered, SeededRng};
-use supervisor_core::spec::{InstanceSpec, OnStop};
+use supervisor_core::spec::InstanceSpec;
 use supervisor_state::{Batch, InstanceKey, RecorderHandle, Store};
 use tokio::sync::oneshot;
+
+use entry::{Entry, Role};
 
 use crate::beat::Pool;
 use crate::brief::Brief;
 use crate::clock::wall;
-use crate::conductor::{Conductor, Score, Told};
-use crate::fleet::{By, FleetError};
+use crate::conductor::{Conductor, Score};
+use crate::fleet::FleetError;
 use crate::guard::DropGuard;
 use crate::pace::Pace;
 use crate::prepare::{Life, Prepared};
-use crate::restart::{Failures, Policy};
+use crate::restart::Policy;
 use crate::settings::{Backups, Snapshots};
-use crate::stage::Shutdown;
 use crate::view::{AlertRow, KillStatus, State};
 
 /// Alerts that can be looked at.
@@ -97,33 +99,6 @@ impl Card {
             FeedConfig::Synthetic { spec, .. } => spec.candles.is_some(),
         }
     }
-}
-
-/// What the actors of an instance are there for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// To trade.
-    Trader,
-    /// To cancel entries and keep stops working, after too many failures.
-    Custodian,
-}
-
-struct Entry {
-    card: Card,
-    role: Role,
-    switches: Vec<Recipient<Shutdown>>,
-    /// Who waits for its end.
-    waiters: Vec<oneshot::Sender<()>>,
-    /// Who waits for its start.
-    starters: Vec<oneshot::Sender<Result<State, FleetError>>>,
-    failures: Failures,
-    fence: Arc<AtomicU32>,
-    lane: usize,
-    ordinal: u32,
-    /// A stop that a failure interrupted.
-    stop: Option<(OnStop, By)>,
-    /// True while nobody but the configuration wants it to run: a quarantine of an earlier run holds.
-    is_auto: bool,
 }
 
 /// What a supervisor is made of.
@@ -307,88 +282,6 @@ impl Supervisor {
                 // Whoever waited may be gone.
                 let _ = waiter.send(());
             }
-        }
-    }
-}
-
-impl Entry {
-    fn new(card: Card, lane: usize, ordinal: u32) -> Self {
-        Self {
-            card,
-            role: Role::Trader,
-            switches: Vec::new(),
-            waiters: Vec::new(),
-            starters: Vec::new(),
-            failures: Failures::default(),
-            fence: Arc::default(),
-            lane,
-            ordinal,
-            stop: None,
-            is_auto: false,
-        }
-    }
-
-    /// What an instance is told before it hears of its feed.
-    fn first_words(&self, prepared: &Prepared, killed: bool) -> VecDeque<Told> {
-        let Recovered { list, stages, .. } = &prepared.recovered;
-        let (latches, custody) = (stages.risk.gate().latches(), list.is_custody());
-        let by = |control, reason: &str| Told::Audit(Audit::by_supervisor(control, reason));
-        let mut first = VecDeque::new();
-        if self.role == Role::Custodian {
-            if !custody {
-                first.push_back(by(Control::Quarantine, &self.card.note));
-            }
-            if latches.stopping {
-                first.push_back(by(Control::Start, "as before the restart"));
-            }
-            return first;
-        }
-        // The new settings first, or the old ones would place orders only to withdraw them.
-        if let Some((spec, keys)) = &prepared.revision {
-            first.push_back(Told::Revise(spec.clone(), keys.clone()));
-        }
-        if latches.stopping {
-            first.push_back(by(Control::Start, "as before the restart"));
-        }
-        if latches.killed && !killed {
-            first.push_back(by(Control::ClearKill, "the kill switch was cleared meanwhile"));
-        }
-        if custody {
-            first.push_back(by(Control::Release, "out of quarantine"));
-        }
-        if prepared.paused && !latches.paused {
-            first.push_back(by(Control::Pause, "as before the restart"));
-        }
-        first
-    }
-
-    /// The next generation: whatever the present actors still do counts for nothing.
-    fn next_generation(&mut self) -> u32 {
-        self.card.generation += 1;
-        self.fence.store(self.card.generation, Ordering::Release);
-        self.card.generation
-    }
-
-    /// Sends its actors away.
-    fn shut_down(&mut self) {
-        for switch in self.switches.drain(..) {
-            switch.do_send(Shutdown);
-        }
-        if let Some(conductor) = self.card.conductor.take() {
-            conductor.do_send(Shutdown);
-        }
-    }
-
-    fn release_waiters(&mut self) {
-        for waiter in self.waiters.drain(..) {
-            // Whoever waited may be gone.
-            let _ = waiter.send(());
-        }
-    }
-
-    fn release_starters(&mut self, answer: &Result<State, FleetError>) {
-        for starter in self.starters.drain(..) {
-            let _ = starter.send(answer.clone());
         }
     }
 }

@@ -116,7 +116,8 @@ pub enum StoreError {
     #[error(transparent)]
     Marks(#[from] MarksError),
     /// An instance has lost records: its mark says that it had more.
-    #[error("instance {instance} has lost records: {} was durable, the newest fact is {}", place(.known), place(.found))]
+    #[error("instance {instance} has lost records: {} was durable, the newest fact is {}",
+        place(.known), place(.found))]
     BelowMark {
         /// Whose records they are.
         instance: InstanceKey,
@@ -134,7 +135,8 @@ pub enum StoreError {
         found: u32,
     },
     /// An earlier version of this program wrote the store: it has to be migrated.
-    #[error("store {} has schema version {found}, this version writes {supported}: it has to be migrated", .dir.display())]
+    #[error("store {} has schema version {found}, this version writes {supported}: it has to be migrated",
+        .dir.display())]
     OlderSchema {
         /// The store's directory.
         dir: PathBuf,

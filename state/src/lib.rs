@@ -6,10 +6,10 @@
 //! what the bytes mean, never decides anything about trading, and never blocks the caller of an append.
 //!
 //! Reading order: [`lock`] (who may touch the directory), [`key`] (how records are named), [`record`] and [`chunks`]
-//! (how bytes are sealed), [`journal`] (the contract), [`mark`] and [`marks`] (the epoch and the high-water marks, apart
-//! from the store), `disk` (the one file that knows the database), [`store`], [`recorder`], [`reserve`] (room on a full
-//! disk), [`verify`] (what is wrong with a store), [`backup`], [`migrate`], [`restore`] (how the program opens a store,
-//! whatever happened to it), and [`memory`] for tests that need a store that fails on demand.
+//! (how bytes are sealed), [`journal`] (the contract), [`mark`] and [`marks`] (the epoch and the high-water marks,
+//! apart from the store), `disk` (the one file that knows the database), [`store`], [`recorder`], [`reserve`] (room on
+//! a full disk), [`verify`] (what is wrong with a store), [`backup`], [`migrate`], [`restore`] (how the program opens a
+//! store, whatever happened to it), and [`memory`] for tests that need a store that fails on demand.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 

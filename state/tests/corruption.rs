@@ -1,5 +1,5 @@
-//! Damage of every kind to every file: each ends in "verified, nothing missing" or in "restored, told". No panic leaves,
-//! and nothing that was durable goes missing without a line that names it.
+//! Damage of every kind to every file: each ends in "verified, nothing missing" or in "restored, told". No panic
+//! leaves, and nothing that was durable goes missing without a line that names it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop at what cannot be")]
 

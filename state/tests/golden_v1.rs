@@ -6,9 +6,11 @@ mod common;
 
 use std::cell::RefCell;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
-use std::process::Command;
 use std::sync::LazyLock;
+
+use flate2::read::GzDecoder;
 
 use common::{NOW, backups, key};
 use supervisor_state::migrate::Unchanged;
@@ -19,11 +21,11 @@ const NAMES: [&str; 2] = ["grid-a", "trend-b"];
 /// How many facts each of them has.
 const COUNTS: [(&str, u64); 2] = [("grid-a", 184), ("trend-b", 233)];
 
-/// The data file. Unpacked once, before anything is opened: a child process would share the locks of open files.
+/// The data file, unpacked once.
 static DATA: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let packed = Command::new("gzip").arg("-dc").arg(format!("{GOLDEN}/db.gz")).output().unwrap();
-    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
-    packed.stdout
+    let mut data = Vec::new();
+    GzDecoder::new(fs::File::open(format!("{GOLDEN}/db.gz")).unwrap()).read_to_end(&mut data).unwrap();
+    data
 });
 
 /// Lays the golden state directory out in `dir`.

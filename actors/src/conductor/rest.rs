@@ -90,8 +90,8 @@ impl Conductor {
         match self.pack(*state) {
             Ok(snapshot) => self.score.recorder.snapshot(snapshot),
             Err(error) => {
-                let instance = self.score.spec.id;
-                tracing::error!(event = "snapshot.failed", instance = instance.as_str(), %error, "no snapshot was taken");
+                let instance = self.score.spec.id.to_string();
+                tracing::error!(event = "snapshot.failed", instance, %error, "no snapshot was taken");
             }
         }
     }

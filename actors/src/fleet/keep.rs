@@ -16,6 +16,14 @@ use crate::supervisor::{ALERTS, ALERTS_KEPT};
 use crate::view::{AlertRow, BackupRow, StoreRow};
 
 impl Fleet {
+    /// Returns when everything that was recorded before, alerts included, is on disk.
+    ///
+    /// # Errors
+    /// [`FleetError::Internal`] when the recorder has failed.
+    pub async fn flush(&self) -> Result<(), FleetError> {
+        self.blocking(|_, recorder| recorder.flush()).await
+    }
+
     /// Writes a backup now, checked after writing.
     ///
     /// # Errors
