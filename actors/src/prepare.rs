@@ -244,6 +244,9 @@ fn stored(
     let seq_last = store.last_fact_id(key)?.map_or(0, |fact| fact.seq);
     let mut remarks = Vec::new();
     let Some((id, saved)) = newest_snapshot(store, key, life, &mut remarks)? else {
+        if seq_last + 1 < life.seq {
+            remarks.push(format!("its journal ends with fact {seq_last}, its life began with fact {}", life.seq));
+        }
         if seq_last >= life.seq || !remarks.is_empty() {
             return Err(PrepareError::NoSnapshot { instance, remarks });
         }

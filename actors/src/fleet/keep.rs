@@ -75,11 +75,15 @@ impl Fleet {
         let mut card = self.card(id).await?;
         let state = self.look(&mut card).await?;
         let state = state.ok_or_else(|| FleetError::Conflict {
-            text: format!("'{id}' has no state yet: it has never run"),
+            text: format!("'{id}' has no state to show: it is {}{}", card.state.word(), because(&card.note)),
             code: "no_state",
         })?;
         dumped(&card.spec, card.life.map_or(0, |life| life.number), &state)
     }
+}
+
+fn because(note: &str) -> String {
+    if note.is_empty() { String::new() } else { format!(": {note}") }
 }
 
 /// A state for people and their tools: what it is made of, and what that comes to.

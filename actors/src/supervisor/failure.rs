@@ -50,7 +50,12 @@ impl Supervisor {
         entry.card.last_panic = Some(text.clone());
         entry.card.note.clone_from(&text);
         if entry.role == Role::Custodian {
-            self.abandon(id, text, ctx);
+            // Not its own fault: another custodian takes its place.
+            if is_charged {
+                self.abandon(id, text, ctx)
+            } else {
+                self.bring_up(id, Role::Custodian, false, ctx)
+            }
             return;
         }
         let verdict = if is_charged {

@@ -70,7 +70,12 @@ pub(super) fn salvage(
     bad: &BTreeSet<InstanceKey>,
 ) -> Result<Plan, StoreError> {
     let reports = reports(wreck, known);
-    let is_kept = |report: &InstanceReport| report.is_usable() && !bad.contains(&report.instance);
+    // Who had a snapshot cannot go on without one, however many facts are there.
+    let had_snapshot = |instance: &InstanceKey| known.instances.get(instance).is_some_and(|m| m.snapshot.is_some());
+    let is_kept = |report: &InstanceReport| {
+        let lacks_snapshot = report.snapshots.is_empty() && had_snapshot(&report.instance);
+        report.is_usable() && !lacks_snapshot && !bad.contains(&report.instance)
+    };
     let mut wanted: BTreeSet<InstanceKey> =
         reports.iter().filter(|report| !is_kept(report)).map(|report| report.instance).collect();
     let (readable, latches_from) = readable_latches(wreck, known);
@@ -91,6 +96,7 @@ pub(super) fn salvage(
     if latches_from == Latches::Merged {
         merge_latches(&mut latches, catalogs.first(), known, &mut notes);
     }
+    follow_instances(&instances, &catalogs, &mut latches);
     lock_lost(&instances, &mut latches);
     let reached = instances.iter().filter_map(|planned| planned.told.reached).map(|id| id.epoch).max();
     let epoch = highest_epoch(wreck, known, backups)?.max(reached.unwrap_or(0));
@@ -250,6 +256,18 @@ fn keep_kill(latches: &mut BTreeMap<String, Vec<u8>>, known: &Known, notes: &mut
     if was_set && !latches.contains_key("kill") {
         latches.insert("kill".to_string(), b"restored: the switch was on, who threw it is lost".to_vec());
         notes.push("the kill switch was on and stays on; who threw it and why is lost".to_string());
+    }
+}
+
+/// Where the present life of an instance begins belongs to its records: both come from one place.
+fn follow_instances(instances: &[Planned], catalogs: &[Catalog], latches: &mut BTreeMap<String, Vec<u8>>) {
+    for Planned { told, catalog, .. } in instances {
+        let Some(of) = catalog.and_then(|at| catalogs.get(at)) else { continue };
+        let name = format!("life/{}", told.instance);
+        match of.latches.get(&name) {
+            Some(value) => drop(latches.insert(name, value.clone())),
+            None => drop(latches.remove(&name)),
+        }
     }
 }
 

@@ -407,3 +407,27 @@ fn inspecting_changes_nothing() {
     assert!(matches!(inspect(&place.lock), Err(StoreError::Rewound { stored: 0, marked: 1, .. })));
     assert!(!place.lock.store_dir().exists());
 }
+
+#[test]
+fn where_a_life_begins_comes_from_where_its_records_come_from() {
+    let place = Place::new();
+    let store = place.open().store;
+    for name in NAMES {
+        store.put_latch(&format!("life/{name}"), b"first").unwrap();
+        append(&store, name, 1..=20);
+        snapshot(&store, name, 20);
+    }
+    backup::create(&store, &place.backups(), NOW - 1_000, 9).unwrap();
+    for name in NAMES {
+        store.put_latch(&format!("life/{name}"), b"second").unwrap();
+        append(&store, name, 21..=30);
+    }
+    store.seal().unwrap();
+    drop(store);
+    place.spoil(|store| lose_facts(store, "slow", 25..=27));
+    let opened = place.open();
+    assert!(opened.told.is_some());
+    let life = |name: &str| opened.store.get_latch(&format!("life/{name}")).unwrap();
+    assert_eq!((last(&opened.store, "slow"), life("slow")), (Some(20), Some(b"first".to_vec())));
+    assert_eq!((last(&opened.store, "grid"), life("grid")), (Some(30), Some(b"second".to_vec())));
+}
