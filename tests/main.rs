@@ -9,5 +9,6 @@ mod crash;
 mod golden;
 mod lifecycle;
 mod parity;
+mod recovery;
 mod supervision;
 mod tidy;

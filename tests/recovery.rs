@@ -1,0 +1,171 @@
+//! What a start finds after an end that nobody prepared: commands, settings, prices and facts that do not fit.
+
+use std::path::Path;
+use std::time::Duration;
+
+use supervisor_actors::view::{InstanceStatus, State};
+use supervisor_actors::{By, FleetError, Policy, StartOptions};
+use supervisor_config::InstanceConfig;
+use supervisor_core::domain::{Candle, Price};
+
+use crate::common::{Running, candles, fleet_in, grid, instance, write_csv};
+
+const START: i64 = 95_000;
+
+fn by() -> By {
+    By { by: "uid:1000".to_owned(), reason: "test".to_owned(), request: "r".to_owned() }
+}
+
+/// A grid that replays the file beside the state directory at 100 candles a second.
+fn bot(dir: &Path, id: &str) -> InstanceConfig {
+    instance(&text(dir, id))
+}
+
+fn text(dir: &Path, id: &str) -> String {
+    let text = grid(id, "BTCUSDT", &dir.join("made.csv"), "90000", "100000");
+    text.replace("speed = \"max\"", "speed = 6000")
+}
+
+/// Runs bots in a directory until `test` is through, and leaves them without a word, as a crash does.
+fn run<T>(dir: &Path, bots: Vec<InstanceConfig>, test: impl AsyncFnOnce(&Running) -> T) -> T {
+    actix::System::new().block_on(async {
+        let running = fleet_in(dir, bots, Policy::default());
+        running.fleet.autostart(&[]).await.unwrap();
+        test(&running).await
+    })
+}
+
+async fn row(running: &Running, id: &str) -> InstanceStatus {
+    running.fleet.status().await.unwrap().items.into_iter().find(|row| row.id == id).unwrap()
+}
+
+async fn until_trading(running: &Running, id: &str) {
+    while row(running, id).await.fills < 3 {
+        actix::clock::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn codes(running: &Running) -> Vec<String> {
+    running.fleet.errors(100).await.unwrap().into_iter().map(|alert| alert.code).collect()
+}
+
+fn market(dir: &Path, change: impl Fn(usize, Candle) -> Candle) {
+    let made = candles(3, START, 30_000);
+    let changed: Vec<Candle> = made.into_iter().enumerate().map(|(nth, candle)| change(nth, candle)).collect();
+    write_csv(&dir.join("made.csv"), &changed);
+}
+
+fn times(candle: Candle, factor: i64) -> Candle {
+    let times = |price: Price| Price::new(price.get() * rust_decimal::Decimal::from(factor));
+    let Candle { open, high, low, close, .. } = candle;
+    Candle { open: times(open), high: times(high), low: times(low), close: times(close), ..candle }
+}
+
+#[test]
+fn what_an_operator_paused_or_stopped_stays_so_over_a_crash() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    market(dir, |_, candle| candle);
+    let bots = || vec![bot(dir, "on"), bot(dir, "paused"), bot(dir, "stopped")];
+    run(dir, bots(), async |running| {
+        for id in ["on", "paused", "stopped"] {
+            until_trading(running, id).await;
+        }
+        running.fleet.pause("paused", by()).await.unwrap();
+        running.fleet.stop("stopped", None, by()).await.unwrap();
+    });
+    run(dir, bots(), async |running| {
+        let states = [row(running, "on").await, row(running, "paused").await, row(running, "stopped").await];
+        assert_eq!(states.each_ref().map(|row| row.state), [State::Running, State::Paused, State::Stopped]);
+        assert!(states.iter().all(|row| row.fills >= 3), "{states:?}");
+        let started = running.fleet.start("stopped", StartOptions::default(), by()).await.unwrap();
+        assert_eq!(started.state, State::Running);
+        assert_eq!(codes(running).await, [""; 0]);
+    });
+}
+
+#[test]
+fn other_settings_are_an_input_and_what_they_do_not_fit_does_not_start() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    market(dir, |_, candle| candle);
+    let fills = run(dir, vec![bot(dir, "a"), bot(dir, "b")], async |running| {
+        until_trading(running, "a").await;
+        until_trading(running, "b").await;
+        row(running, "a").await.fills
+    });
+    let other = |id: &str, from: &str, to: &str| {
+        let text = text(dir, id);
+        assert!(text.contains(from), "{from}");
+        instance(&text.replace(from, to))
+    };
+    let bots = vec![other("a", "order_value = 200", "order_value = 150"), other("b", "quote = 10000", "quote = 9000")];
+    run(dir, bots, async |running| {
+        assert_eq!(row(running, "a").await.state, State::Running);
+        let revised = loop {
+            let story = running.fleet.facts("a", None, 1_000).await.unwrap();
+            if let Some(revised) = story.into_iter().find(|fact| fact.event == "config.revised") {
+                break revised;
+            }
+        };
+        assert!(revised.text.contains("strategy.size") && revised.text.contains("150"), "{}", revised.text);
+        assert!(row(running, "a").await.fills >= fills, "its past is kept");
+        let unfit = row(running, "b").await;
+        assert_eq!((unfit.state, codes(running).await), (State::Quarantined, vec!["state.unfit".to_owned()]));
+        assert!(unfit.note.contains("capital.quote was 10000, is 9000"), "{}", unfit.note);
+        let FleetError::Invalid { problems } = running.fleet.restart("b", by()).await.unwrap_err() else { panic!() };
+        assert!(problems[0].contains("--fresh"), "{problems:?}");
+        let fresh = StartOptions { fresh: true, ..StartOptions::default() };
+        assert_eq!(running.fleet.start("b", fresh, by()).await.unwrap().state, State::Running);
+    });
+    // The revision itself is run again.
+    let again = other("a", "order_value = 200", "order_value = 150");
+    run(dir, vec![again], async |running| {
+        assert_eq!(row(running, "a").await.state, State::Running);
+        assert_eq!(codes(running).await, ["state.unfit"; 2], "of the run before: the start and the try again");
+    });
+}
+
+#[test]
+fn a_journal_that_its_inputs_do_not_give_again_is_fatal_for_its_bot_alone_and_loud() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    market(dir, |_, candle| candle);
+    std::fs::copy(dir.join("made.csv"), dir.join("true.csv")).unwrap();
+    let sound = || instance(&text(dir, "sound").replace("made.csv", "true.csv"));
+    run(dir, vec![bot(dir, "bent"), sound()], async |running| {
+        until_trading(running, "bent").await;
+        until_trading(running, "sound").await;
+    });
+    // The recording now tells another story of the same minutes.
+    market(dir, |nth, candle| if nth % 2 == 0 { candle } else { times(candle, 2) });
+    run(dir, vec![bot(dir, "bent"), sound()], async |running| {
+        let bent = row(running, "bent").await;
+        assert_eq!((bent.state, codes(running).await), (State::Quarantined, vec!["state.diverged".to_owned()]));
+        assert!(bent.note.contains("running its inputs again"), "{}", bent.note);
+        assert_eq!(row(running, "sound").await.state, State::Running);
+        assert!(matches!(running.fleet.dump("bent").await, Err(FleetError::Conflict { code: "no_state", .. })));
+    });
+}
+
+#[test]
+fn a_price_that_moved_by_more_than_half_is_warned_of_and_shown_and_not_fatal() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    market(dir, |_, candle| candle);
+    let taken = run(dir, vec![bot(dir, "a")], async |running| {
+        until_trading(running, "a").await;
+        running.fleet.shutdown(by()).await.unwrap();
+        usize::try_from(row(running, "a").await.candles).unwrap()
+    });
+    market(dir, |nth, candle| if nth < taken { candle } else { times(candle, 2) });
+    run(dir, vec![bot(dir, "a")], async |running| {
+        let mut now = row(running, "a").await;
+        while now.warnings.is_empty() {
+            actix::clock::sleep(Duration::from_millis(5)).await;
+            now = row(running, "a").await;
+        }
+        assert_eq!((now.state, codes(running).await), (State::Running, vec!["position.odd".to_owned()]));
+        assert!(now.warnings[0].contains("BTCUSDT") && now.warnings[0].contains('%'), "{:?}", now.warnings);
+    });
+}
