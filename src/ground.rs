@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use supervisor_actors::{Backups, Fleet, FleetError, FleetSpec, Policy, Snapshots, offline};
 use supervisor_config::SupervisorConfig;
-use supervisor_state::{Recorder, RecorderHandle, Settings, StateDir, Store};
+use supervisor_state::{Recorder, RecorderHandle, Scope, Settings, StateDir, Store};
 
 use crate::fault::{Exit, Fault};
 use crate::places;
@@ -19,6 +19,7 @@ pub struct Ground {
     config: SupervisorConfig,
     backups: PathBuf,
     told: Vec<(&'static str, &'static str, String)>,
+    verify: bool,
 }
 
 impl Ground {
@@ -27,13 +28,18 @@ impl Ground {
         let backups = config.backup.dir_in(lock.path());
         let opened = offline::open(lock, &backups);
         let opened = opened.map_err(|error| Fault::new(Exit::Failed, "store", error.to_string()))?;
-        let told = offline::told(&opened);
+        let (told, verify) = (offline::told(&opened), opened.verified == Some(Scope::Tail));
         let store = Arc::new(opened.store);
         let reserve_bytes = config.state.reserve_mb.saturating_mul(1 << 20);
         let settings = Settings { facts_kept: config.state.facts_kept, reserve_bytes };
         let recorder = Recorder::start_with(Arc::clone(&store), settings);
         let recorder = recorder.map_err(|error| Fault::new(Exit::Failed, "recorder", error.to_string()))?;
-        Ok((Self { store, recorder: recorder.handle(), config, backups, told }, recorder))
+        Ok((Self { store, recorder: recorder.handle(), config, backups, told, verify }, recorder))
+    }
+
+    /// The store, to be sealed at the end.
+    pub fn store(&self) -> Arc<Store> {
+        self.store.clone()
     }
 
     /// What the opening of the store has to tell, for the person at the terminal; it becomes alerts, too.
@@ -43,7 +49,7 @@ impl Ground {
 
     /// The one place where the fleet is built.
     pub fn fleet(self) -> Result<Fleet, FleetError> {
-        let Self { store, recorder, config, backups, told } = self;
+        let Self { store, recorder, config, backups, told, verify } = self;
         let arbiters = std::thread::available_parallelism().map_or(2, usize::from);
         let (restarts, snapshots) = (restarts(&config), snapshots(&config));
         let backups = backup_policy(&config, backups);
@@ -60,6 +66,7 @@ impl Ground {
             snapshots,
             backups,
             told,
+            verify,
         })
     }
 }

@@ -45,12 +45,14 @@ pub fn run(globals: &Globals, out: &Out, args: &RunArgs) -> Result<Exit, Fault> 
     let stop = signals::listen(logging.pushers()).map_err(|error| Fault::io("signals", &error))?;
     let (ground, recorder) = Ground::open(&lock, config)?;
     ground.told().for_each(|line| out.note(line));
+    let store = ground.store();
     let session = Session { globals, out, args, lock: &lock, logging: &logging };
     let outcome = actix::System::new().block_on(session.live(ground, stop));
     let recorded = recorder.stop();
     logging.flush(FLUSH);
     let exit = outcome?;
     recorded.map_err(|error| Fault::new(Exit::Failed, "recorder", error.to_string()))?;
+    store.seal().map_err(|error| Fault::new(Exit::Failed, "store", error.to_string()))?;
     Ok(exit)
 }
 

@@ -153,6 +153,8 @@ pub struct Conductor {
     stages: Option<Stages>,
     peers: Option<Peers>,
     waiting: bool,
+    /// True while facts are on their way to the disk that nobody waits for.
+    is_unconfirmed: bool,
     told: VecDeque<Told>,
     asks: VecDeque<Ask>,
     asked: Option<Ask>,
@@ -182,6 +184,7 @@ impl Conductor {
             stages: Some(stages),
             peers: None,
             waiting: false,
+            is_unconfirmed: false,
             asks: VecDeque::new(),
             asked: None,
             stopping: None,

@@ -8,6 +8,7 @@ mod change;
 mod error;
 pub(crate) mod keep;
 mod kill;
+mod look;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,29 +21,24 @@ use actix::{Actor, Addr, Handler, Message};
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use supervisor_config::{Account, Env, InstanceConfig};
-use supervisor_core::instance::InstanceState;
 use supervisor_state::{RecorderHandle, Store};
-use tokio::sync::oneshot;
 
-use crate::brief::Brief;
 use crate::clock::wall;
-use crate::conductor::Ask;
 use crate::prepare::recall;
 use crate::restart::Policy;
 use crate::settings::{Backups, Snapshots};
-use crate::supervisor::messages::{Alerts, Cards, Find, Raise, Recalled, Seen, WaitEnded, WaitFailed};
+use crate::supervisor::messages::{Alerts, Cards, Find, Raise, Recalled, WaitEnded, WaitFailed};
 use crate::supervisor::{Card, Charter, Supervisor};
-use crate::view::{AlertRow, FleetStatus, KillStatus, RiskRow, State};
-use crate::{guard, journal, rows};
+use crate::view::{AlertRow, KillStatus, RiskRow, State};
+use crate::{guard, rows};
 
-use added::{added_instances, added_latch, stopped_latch};
+use added::{added_instances, added_latch, started_latch, stopped_latch};
 pub use error::FleetError;
 pub(crate) use keep::dumped;
 use keep::{newest_age, past_alerts};
 use kill::{read_kill, write_kill};
+use look::{LOOK_MS, ask, within};
 
-/// Longest wait for an instance to look up.
-const LOOK_MS: u64 = 2_000;
 /// Instances that are prepared at the same time.
 const STARTS_AT_ONCE: usize = 16;
 
@@ -112,6 +108,8 @@ pub struct FleetSpec {
     pub backups: Backups,
     /// What the opening of the store has to tell: alerts, each with its severity and code.
     pub told: Vec<(&'static str, &'static str, String)>,
+    /// True when only a part of the store was checked at its opening: the rest is checked while the bots run.
+    pub verify: bool,
 }
 
 /// Cheap to clone, usable from any thread.
@@ -121,6 +119,8 @@ pub struct Fleet {
     store: Arc<Store>,
     recorder: RecorderHandle,
     kill: Arc<AtomicBool>,
+    /// Throwing and clearing the kill switch do not overlap.
+    kill_turn: Arc<tokio::sync::Mutex<()>>,
     accounts: Arc<BTreeMap<String, Account>>,
     env: Arc<Env>,
     stop_ms: u64,
@@ -140,14 +140,14 @@ impl Fleet {
         crate::faults::arm_from_env().map_err(FleetError::internal)?;
         let FleetSpec { accounts, instances, trading_enabled, env, store, recorder, arbiters, stop_deadline, .. } =
             spec;
-        let FleetSpec { restarts, snapshots, backups, told, .. } = spec;
+        let FleetSpec { restarts, snapshots, backups, told, verify, .. } = spec;
         let mut status = read_kill(&store)?;
         if !status.on && !trading_enabled {
             let by = By::supervisor("risk.trading_enabled = false");
             status = KillStatus { on: true, at: wall().to_string(), by: by.by, reason: by.reason };
             write_kill(&store, &status)?;
         }
-        let mut added = added_instances(&store, &accounts, &env)?;
+        let (mut added, unreadable) = added_instances(&store, &accounts, &env)?;
         added.retain(|new| !instances.iter().any(|old| old.spec.id == new.spec.id));
         let instances = instances.into_iter().map(|config| (config, false));
         let instances = instances.chain(added.into_iter().map(|config| (config, true)));
@@ -164,14 +164,19 @@ impl Fleet {
             snapshots,
             backup_age: newest_age(&backups),
             backups: backups.clone(),
+            verify,
             alerts: past_alerts(&store)?,
         });
         let supervisor = actor.start();
         let (accounts, env, backups) = (Arc::new(accounts), Arc::new(env), Arc::new(backups));
         let (stop_ms, started) = (millis(stop_deadline), Instant::now());
-        let fleet = Self { supervisor, store, recorder, kill, accounts, env, stop_ms, started, backups };
+        let kill_turn = Arc::default();
+        let fleet = Self { supervisor, store, recorder, kill, kill_turn, accounts, env, stop_ms, started, backups };
         for (severity, code, text) in told {
             fleet.raise(severity, code, &text);
+        }
+        for text in unreadable {
+            fleet.raise("critical", "config.added_unreadable", &text);
         }
         if let Some(text) = latched {
             fleet.raise("critical", "kill_switch", &text);
@@ -214,17 +219,31 @@ impl Fleet {
         for card in self.cards(None).await? {
             let id = card.spec.id.to_string();
             let stopped = self.store.get_latch(&stopped_latch(&id)).map_err(FleetError::internal)?.is_some();
-            let by_config = only.is_empty() && card.config.autostart && !stopped;
-            if by_config || only.contains(&id) {
-                wanted.push(id);
+            let started = self.started(&id)?;
+            let by_itself = only.is_empty() && (card.config.autostart || started.is_some()) && !stopped;
+            if by_itself || only.contains(&id) {
+                let set = started.filter(|set| !set.is_empty());
+                wanted.push((id, set.map(|set| self.reread(&card, &set).map(Arc::new)).transpose()));
             } else {
                 resting.push(card.config);
             }
         }
-        self.recall(resting).await?;
-        let starts = wanted.iter().map(|id| self.begin(id, None, false, true));
+        let starts = wanted.into_iter().map(|(id, config)| async move {
+            match config {
+                Ok(config) => self.begin(&id, config, false, true).await.is_ok(),
+                Err(error) => {
+                    self.raise("critical", "start.failed", &format!("'{id}' with its own settings: {error}"));
+                    false
+                }
+            }
+        });
         let started = stream::iter(starts).buffer_unordered(STARTS_AT_ONCE);
-        Ok(started.filter(|report| std::future::ready(report.is_ok())).count().await)
+        let started = started.filter(|is_up| std::future::ready(*is_up)).count();
+        let (started, recalled) = futures_util::future::join(started, self.recall(resting)).await;
+        if let Err(error) = recalled {
+            tracing::error!(event = "state.unreadable", %error, "bots that do not start cannot be looked at");
+        }
+        Ok(started)
     }
 
     /// What these have from an earlier run, for those who look. One that cannot be read is as one that has nothing: its
@@ -239,46 +258,6 @@ impl Fleet {
             self.supervisor.do_send(Recalled { id, life, state: Arc::from(state) });
         }
         Ok(())
-    }
-
-    /// All instances.
-    ///
-    /// # Errors
-    /// [`FleetError::Internal`] when the supervisor is gone.
-    pub async fn status(&self) -> Result<FleetStatus, FleetError> {
-        let cards = self.cards(None).await?;
-        let looks: Vec<_> = cards.iter().map(|card| (card.conductor.is_some()).then(|| ask(card, false))).collect();
-        let mut items = Vec::with_capacity(cards.len());
-        for (mut card, look) in cards.into_iter().zip(looks) {
-            if let Some(Ok((brief, _))) = match look {
-                Some(receiver) => Some(within(LOOK_MS, receiver).await),
-                None => None,
-            } {
-                self.supervisor.do_send(Seen { id: card.spec.id, brief: brief.clone() });
-                card.brief = brief;
-            }
-            items.push(journal::status_row(&card));
-        }
-        let kill = self.kill_status().await?;
-        Ok(FleetStatus { items, kill, epoch: self.store.epoch(), up_ms: millis(self.started.elapsed()) })
-    }
-
-    /// The state of an instance: of its actors when it runs, its last one else.
-    pub(crate) async fn look(&self, card: &mut Card) -> Result<Option<Arc<InstanceState>>, FleetError> {
-        if card.conductor.is_none() {
-            return Ok(card.last.clone());
-        }
-        match within(LOOK_MS, ask(card, true)).await {
-            Ok((brief, state)) => {
-                card.brief = brief;
-                Ok(state.map(Arc::from))
-            }
-            // It may have ended just now.
-            Err(error) => {
-                *card = self.card(card.spec.id.as_str()).await?;
-                card.last.clone().map(Some).ok_or(error)
-            }
-        }
     }
 
     /// The rules of one instance.
@@ -305,8 +284,8 @@ impl Fleet {
     /// [`FleetError`] when an instance does not answer.
     pub async fn report(&self) -> Result<serde_json::Value, FleetError> {
         let mut items = Vec::new();
-        for mut card in self.cards(None).await? {
-            if let Some(state) = self.look(&mut card).await? {
+        for (card, state) in self.look_all(self.cards(None).await?).await? {
+            if let Some(state) = state {
                 let report = state.report(&card.spec).map_err(FleetError::internal)?;
                 items.push(serde_json::to_value(report).map_err(FleetError::internal)?);
             }
@@ -360,6 +339,24 @@ impl Fleet {
         self.supervisor.do_send(Raise { severity, instance: String::new(), code, text: text.to_owned() });
     }
 
+    /// Writes latches. On a full disk the first try fails; the recorder then gives up its reserve, and the second one
+    /// has room.
+    pub(crate) async fn latch<T, E>(
+        &self,
+        write: impl Fn(&Store) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, FleetError>
+    where
+        T: Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        self.blocking(move |store, recorder| match write(store) {
+            Ok(done) => Ok(done),
+            Err(first) if recorder.flush().is_err() => Err(first),
+            Err(_) => write(store),
+        })
+        .await
+    }
+
     /// Work that may block, on a thread made for it.
     pub(crate) async fn blocking<T, E>(
         &self,
@@ -372,22 +369,6 @@ impl Fleet {
         let (store, recorder) = (self.store.clone(), self.recorder.clone());
         let done = tokio::task::spawn_blocking(move || work(&store, &recorder)).await;
         done.map_err(FleetError::internal)?.map_err(FleetError::internal)
-    }
-}
-
-fn ask(card: &Card, full: bool) -> oneshot::Receiver<(Brief, Option<Box<InstanceState>>)> {
-    let (reply, receiver) = oneshot::channel();
-    if let Some(conductor) = &card.conductor {
-        conductor.do_send(Ask { full, reply });
-    }
-    receiver
-}
-
-async fn within<T>(ms: u64, receiver: oneshot::Receiver<T>) -> Result<T, FleetError> {
-    match actix::clock::timeout(Duration::from_millis(ms), receiver).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) => Err(FleetError::Internal { text: "the instance ended before it answered".to_owned() }),
-        Err(_) => Err(FleetError::Timeout { ms }),
     }
 }
 

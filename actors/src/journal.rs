@@ -152,15 +152,19 @@ impl Fleet {
     /// [`FleetError`]: unknown, or it does not answer.
     pub async fn orders(&self, id: Option<&str>, history: bool, limit: usize) -> Result<Vec<OrderRow>, FleetError> {
         let mut found = Vec::new();
-        for mut card in self.cards(id).await? {
-            let number = card.life.map_or(0, |life| life.number);
-            if history {
+        let cards = self.cards(id).await?;
+        if !history {
+            for (card, state) in self.look_all(cards).await? {
+                let number = card.life.map_or(0, |life| life.number);
+                let open = state.iter().flat_map(|state| state.stages.orders.desk().open().values());
+                found.extend(open.map(|order: &Order| rows::order(&card.spec, number, order)));
+            }
+        } else {
+            for card in cards {
+                let number = card.life.map_or(0, |life| life.number);
                 let facts = self.newest_of(&card, SCAN_MAX, |fact| fact.order().is_some()).await?;
                 let records: Vec<FactRecord> = facts.into_iter().map(|placed| placed.record).collect();
                 found.extend(rows::orders_of(&card.spec, number, &records));
-            } else if let Some(state) = self.look(&mut card).await? {
-                let open = state.stages.orders.desk().open().values();
-                found.extend(open.map(|order: &Order| rows::order(&card.spec, number, order)));
             }
         }
         found.sort_by(|a, b| b.sent.cmp(&a.sent));
@@ -174,10 +178,8 @@ impl Fleet {
     /// [`FleetError`]: unknown, or it does not answer.
     pub async fn positions(&self, id: Option<&str>) -> Result<Vec<PositionRow>, FleetError> {
         let mut found = Vec::new();
-        for mut card in self.cards(id).await? {
-            if let Some(state) = self.look(&mut card).await? {
-                found.extend(rows::positions(&card.spec, &state));
-            }
+        for (card, state) in self.look_all(self.cards(id).await?).await? {
+            found.extend(state.iter().flat_map(|state| rows::positions(&card.spec, state)));
         }
         Ok(found)
     }

@@ -3,112 +3,24 @@
 //! Blocking: runs on a thread where that is allowed. Promises: recovery is the normal start; a state is never
 //! forgotten quietly: what cannot be brought back is an error that says why and what to do.
 
+mod error;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use supervisor_config::InstanceConfig;
 use supervisor_core::domain::InstanceId;
-use supervisor_core::instance::{FactRecord, InstanceState, StateError};
-use supervisor_core::sim::{Diverged, Feed, Recovered, recover};
+use supervisor_core::instance::{FactRecord, InstanceState};
+use supervisor_core::sim::{Feed, Recovered, recover};
 use supervisor_core::spec::InstanceSpec;
-use supervisor_state::{FactId, InstanceKey, KeyError, RecordError, RecorderHandle, Store, StoreError};
+use supervisor_state::{FactId, InstanceKey, RecorderHandle, Store, StoreError};
 
-use crate::feeds::{self, FeedError};
+use crate::feeds::{self};
+pub use error::PrepareError;
+
 use crate::revision::{Change, between};
 use crate::saved::{Saved, SavedError};
-
-/// Why an instance cannot be prepared.
-#[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
-    /// Its feed.
-    #[error(transparent)]
-    Feed(#[from] FeedError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The recorder.
-    #[error(transparent)]
-    Recorder(#[from] RecordError),
-    /// Its name as a key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Its state.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A stored row cannot be read or written.
-    #[error("stored {what} of '{instance}' cannot be read: {source}")]
-    Row {
-        /// What it was.
-        what: &'static str,
-        /// Whose.
-        instance: InstanceId,
-        /// Why.
-        source: postcard::Error,
-    },
-    /// The state belongs to other settings.
-    #[error(
-        "the state of '{instance}' belongs to other settings: {}; put them back, or start it anew and forget its \
-         orders and position: supervisor start-instance {instance} --fresh", reasons.join("; ")
-    )]
-    Unfit {
-        /// Whose.
-        instance: InstanceId,
-        /// What differs.
-        reasons: Vec<String>,
-    },
-    /// There is a journal, and no snapshot to begin with.
-    #[error(
-        "'{instance}' has a journal and no snapshot that can be read{}; restore a backup, or start it anew: supervisor \
-         start-instance {instance} --fresh", remarks.iter().map(|remark| format!(" ({remark})")).collect::<String>()
-    )]
-    NoSnapshot {
-        /// Whose.
-        instance: InstanceId,
-        /// What is wrong with those that are there.
-        remarks: Vec<String>,
-    },
-    /// The journal and the code do not agree.
-    #[error("'{instance}' diverged: {source}; nothing was traded on it; look at it, then start it anew with --fresh")]
-    Diverged {
-        /// Whose.
-        instance: InstanceId,
-        /// Where.
-        source: Diverged,
-    },
-    /// A stage panicked while its inputs ran again.
-    #[error("'{instance}' panicked while it was recovered: {text}")]
-    Panicked {
-        /// Whose.
-        instance: InstanceId,
-        /// The panic.
-        text: String,
-    },
-    /// The store lost its state, and no backup had it.
-    #[error("the state of '{instance}' is lost: {text}; start it anew: supervisor start-instance {instance} --fresh")]
-    Lost {
-        /// Whose.
-        instance: InstanceId,
-        /// As the restore told it.
-        text: String,
-    },
-}
-
-impl PrepareError {
-    /// Stable code of its alert.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Diverged { .. } => "state.diverged",
-            Self::Unfit { .. } => "state.unfit",
-            Self::NoSnapshot { .. } | Self::Lost { .. } => "state.lost",
-            Self::Panicked { .. } => "recovery.panicked",
-            Self::Feed(_) | Self::Store(_) | Self::Recorder(_) | Self::Key(_) | Self::State(_) | Self::Row { .. } => {
-                "start.failed"
-            }
-        }
-    }
-}
 
 /// Where an instance's present life begins in the journal: its state was fresh there and its order numbers began at 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +52,8 @@ pub struct Prepared {
     pub is_fresh: bool,
     /// True when an operator paused it and nobody has resumed it.
     pub paused: bool,
+    /// True when it was quarantined and no operator has let it out.
+    pub quarantined: bool,
     /// The settings to go on with, when they changed, and the keys.
     pub revision: Option<(Box<InstanceSpec>, String)>,
     /// Said to the operator.
@@ -153,6 +67,8 @@ pub struct How {
     pub generation: u32,
     /// Forget the stored state.
     pub fresh: bool,
+    /// An operator lets it out of a quarantine.
+    pub release: bool,
 }
 
 /// Gathers it.
@@ -170,17 +86,29 @@ pub fn prepare(
     recorder.fence(key, how.generation);
     recorder.flush()?;
     let lost = store.get_latch(&lost_latch(instance.as_str()))?;
-    let before = read_life(store, instance)?;
+    let before = match read_life(store, instance) {
+        // Who starts anew needs to know only that the number is not used again.
+        Err(PrepareError::Row { .. } | PrepareError::Store(_)) if how.fresh => life_after(store, &key)?,
+        before => before?,
+    };
     let prepared = match (before.filter(|_| !how.fresh), lost) {
         (None, Some(text)) if !how.fresh => return Err(is_lost(instance, &text)),
         (Some(_), Some(text)) => return Err(is_lost(instance, &text)),
         (Some(life), None) => bring_back(store, key, config, life)?,
+        (None, None) if !how.fresh && store.last_fact_id(&key)?.is_some() => {
+            return Err(is_lost(instance, b"its journal is there, and where its life begins is not"));
+        }
         (None, _) => None,
     };
     let mut prepared = match prepared {
         Some(prepared) => prepared,
         None => begin(store, key, config, before, how.fresh)?,
     };
+    let quarantined = quarantined_latch(instance.as_str());
+    if how.release && store.get_latch(&quarantined)?.is_some() {
+        store.remove_latch(&quarantined)?;
+    }
+    prepared.quarantined = store.get_latch(&quarantined)?.is_some();
     prepared.paused = store.get_latch(&paused_latch(instance.as_str()))?.is_some();
     Ok(prepared)
 }
@@ -218,6 +146,7 @@ fn begin(
         life,
         is_fresh: true,
         paused: false,
+        quarantined: false,
         revision: None,
         remarks: Vec::new(),
     })
@@ -277,8 +206,8 @@ fn bring_back(
         Change::Revised(keys) => Some((Box::new(config.spec.clone()), keys)),
         Change::None | Change::Unfit(_) => None,
     };
-    let (paused, is_fresh) = (false, false);
-    Ok(Some(Prepared { key, feed, recovered, seq_base, life, is_fresh, paused, revision, remarks }))
+    let (is_fresh, paused, quarantined) = (false, false, false);
+    Ok(Some(Prepared { key, feed, recovered, seq_base, life, is_fresh, paused, quarantined, revision, remarks }))
 }
 
 /// The newest snapshot of the life that is whole; what is wrong with newer ones becomes a remark.
@@ -298,7 +227,11 @@ fn newest_snapshot(
             Err(error) => return Err(error.into()),
         };
         match Saved::decode(&bytes) {
-            Ok(saved) if saved.life == life.number || saved.life == 0 => return Ok(Some((id, saved))),
+            Ok(saved) if saved.life == life.number => return Ok(Some((id, saved))),
+            // Its life is not noted in it, but its facts are counted from where that began.
+            Ok(saved) if saved.life == 0 && id.seq + 1 == life.seq + saved.state.mark.facts => {
+                return Ok(Some((id, saved)));
+            }
             // Those of an earlier life are none of this one.
             Ok(_) => return Ok(None),
             Err(error @ SavedError::Version { .. }) => remarks.push(format!("snapshot {id}: {error}")),
@@ -328,8 +261,14 @@ fn rerun(
     state: Option<InstanceState>,
     facts: Vec<FactRecord>,
 ) -> Result<Recovered, PrepareError> {
-    match catch_unwind(AssertUnwindSafe(|| recover(spec, feed, state, facts))) {
-        Ok(recovered) => recovered.map_err(|source| PrepareError::Diverged { instance, source }),
+    let run = || recover(spec, feed, state, facts).map_err(|source| PrepareError::Diverged { instance, source });
+    unharmed(instance, run)
+}
+
+/// A panic of a stage becomes an error.
+fn unharmed<T>(instance: InstanceId, work: impl FnOnce() -> Result<T, PrepareError>) -> Result<T, PrepareError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(done) => done,
         Err(_) => {
             let text = crate::guard::take_panic().unwrap_or_else(|| "panic without a message".to_owned());
             Err(PrepareError::Panicked { instance, text })
@@ -351,12 +290,18 @@ pub fn recall(store: &Store, config: &InstanceConfig) -> Result<Option<(Life, Bo
         Some(_) => {}
     }
     let Some(prepared) = bring_back(store, key, config, life)? else { return Ok(None) };
-    Ok(Some((life, Box::new(prepared.recovered.at_rest()))))
+    let state = unharmed(config.spec.id, || Ok(prepared.recovered.at_rest()))?;
+    Ok(Some((life, Box::new(state))))
 }
 
 /// Where it is kept that an operator paused a bot: also a bot that starts afresh stays paused.
 pub fn paused_latch(id: &str) -> String {
     format!("paused/{id}")
+}
+
+/// Where it is kept that a bot failed too often.
+pub fn quarantined_latch(id: &str) -> String {
+    format!("quarantined/{id}")
 }
 
 /// Where it is kept that the kill switch is on.
@@ -370,6 +315,12 @@ fn lost_latch(id: &str) -> String {
 fn read_life(store: &Store, instance: InstanceId) -> Result<Option<Life>, PrepareError> {
     let Some(bytes) = store.get_latch(&format!("life/{instance}"))? else { return Ok(None) };
     postcard::from_bytes(&bytes).map(Some).map_err(|source| PrepareError::Row { what: "life", instance, source })
+}
+
+/// What stands for a life that cannot be read any more: its number is higher than any epoch's and any life's so far.
+fn life_after(store: &Store, key: &InstanceKey) -> Result<Option<Life>, PrepareError> {
+    let seq = store.last_fact_id(key)?.map_or(0, |fact| fact.seq);
+    Ok(Some(Life { number: store.epoch().saturating_add(1_000), epoch: 0, seq }))
 }
 
 fn begin_life(store: &Store, instance: InstanceId, before: Option<Life>, seq_last: u64) -> Result<Life, PrepareError> {

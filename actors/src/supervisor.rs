@@ -22,8 +22,8 @@ use supervisor_core::domain::{InstanceId, fast_f64};
 use supervisor_core::instance::InstanceState;
 use supervisor_core::sim::{Recovered, SeededRng};
 use supervisor_core::spec::InstanceSpec;
-use supervisor_state::{Batch, InstanceKey, RecorderHandle, Store};
-use tokio::sync::oneshot;
+use supervisor_state::{Batch, InstanceKey, RecorderHandle, SnapshotBatch, StorageState, Store};
+use tokio::sync::{Semaphore, oneshot};
 
 use entry::{Entry, Role};
 
@@ -39,6 +39,8 @@ use crate::restart::Policy;
 use crate::settings::{Backups, Snapshots};
 use crate::view::{AlertRow, KillStatus, State};
 
+/// Instances that are brought up at the same time.
+const STARTS_AT_ONCE: usize = 16;
 /// Alerts that can be looked at.
 pub const ALERTS_KEPT: usize = 1_000;
 /// The journal that alerts are facts of; no instance can have this name.
@@ -112,6 +114,8 @@ pub struct Charter {
     pub restarts: Policy,
     pub snapshots: Snapshots,
     pub backups: Backups,
+    /// True when the store is to be checked while the bots run.
+    pub verify: bool,
     /// Age of the newest backup, if there is one.
     pub backup_age: Option<std::time::Duration>,
     /// Alerts of earlier runs, oldest first, and the number of the newest.
@@ -123,6 +127,10 @@ pub struct Supervisor {
     entries: BTreeMap<InstanceId, Entry>,
     pool: Pool,
     ordinals: u32,
+    /// Generations given out so far, to all instances.
+    generations: u32,
+    /// Instances that are brought up at the same time.
+    builders: Arc<Semaphore>,
     store: Arc<Store>,
     recorder: RecorderHandle,
     kill: Arc<AtomicBool>,
@@ -146,6 +154,8 @@ impl Supervisor {
             entries: BTreeMap::new(),
             pool: Pool::new(arbiters),
             ordinals: 0,
+            generations: 0,
+            builders: Arc::new(Semaphore::new(STARTS_AT_ONCE)),
             rng: SeededRng::new(u64::from(store.epoch())),
             store,
             recorder,
@@ -153,7 +163,7 @@ impl Supervisor {
             kill_status,
             restarts,
             snapshots,
-            upkeep: upkeep::Upkeep::new(backups, charter.backup_age),
+            upkeep: upkeep::Upkeep::new(backups, charter.backup_age, charter.verify),
             alerts: alerts.into(),
             alert_seq,
             end_waiters: Vec::new(),
@@ -180,6 +190,11 @@ impl Supervisor {
         known.and_then(|id| self.entries.get_mut(&id)).ok_or(unknown)
     }
 
+    fn next_generation(&mut self) -> u32 {
+        self.generations += 1;
+        self.generations
+    }
+
     /// Something a person should look at: a fact of the supervisor's own journal.
     fn alert(&mut self, severity: &str, instance: &str, code: &str, text: String) {
         let code = code.to_owned();
@@ -196,6 +211,11 @@ impl Supervisor {
             self.alert_seq += 1;
             let (first_seq, records) = (self.alert_seq, vec![record]);
             self.recorder.append(Batch { instance, generation: 0, first_seq, records, done: None });
+            if self.alert_seq.is_multiple_of(ALERTS_KEPT as u64) {
+                // Without a snapshot, however empty, its journal would never be pruned.
+                let (seq, bytes) = (first_seq, Vec::new());
+                self.recorder.snapshot(SnapshotBatch { instance, generation: 0, seq, bytes, done: None });
+            }
         }
         self.alerts.push_back(row);
     }
@@ -203,20 +223,25 @@ impl Supervisor {
     /// Starts the actors of an instance that is ready; answers the state word that it has now.
     fn launch(&mut self, id: InstanceId, prepared: Prepared, ctx: &mut Context<Self>) -> Option<State> {
         let killed = self.kill.load(Ordering::Acquire);
+        let is_low = matches!(self.recorder.storage(), StorageState::Low { .. });
         let entry = self.entries.get_mut(&id)?;
-        if entry.is_auto && prepared.recovered.list.is_custody() {
+        if entry.is_auto && (prepared.recovered.list.is_custody() || prepared.quarantined) {
             entry.role = Role::Custodian;
         }
-        // The latch may have been set or cleared while this was being prepared.
-        let prepared = Prepared { paused: prepared.paused || entry.card.paused, ..prepared };
+        if let Some(config) = entry.config.take() {
+            entry.card.config = config;
+        }
+        // The latch may have been set or cleared while this was being prepared; and on a full disk nobody enters.
+        let prepared = Prepared { paused: prepared.paused || entry.card.paused || is_low, ..prepared };
         let first = entry.first_words(&prepared, killed);
         let Prepared { key, feed, recovered, seq_base, life, is_fresh, paused, .. } = prepared;
+        let latches = recovered.latches();
         let Recovered { list, stages, scheduler, .. } = recovered;
         let speed = match entry.card.config.feed.speed() {
             Speed::Max => None,
             Speed::Times(times) => Some(fast_f64(times)),
         };
-        let (generation, latches) = (entry.card.generation, stages.risk.gate().latches());
+        let generation = entry.card.generation;
         let (arbiter, beat) = self.pool.lane(entry.lane);
         let score = Score {
             spec: list.spec().clone(),
@@ -244,22 +269,8 @@ impl Supervisor {
             guard: DropGuard::new(ctx.address().recipient(), id, generation, "conductor"),
         };
         let conductor = Conductor::start_in_arbiter(&arbiter, move |_| Conductor::new(score, stages));
-        let is_cleared = latches.killed && !killed;
-        let card = &mut entry.card;
-        card.conductor = Some(conductor);
-        card.life = Some(life);
-        card.paused = paused || is_cleared || latches.paused;
-        card.warnings.clear();
-        card.ended = false;
-        card.retry_at = None;
-        card.started = Instant::now();
-        card.state = match entry.role {
-            Role::Custodian => State::Quarantined,
-            Role::Trader if killed => State::Killed,
-            Role::Trader if card.paused => State::Paused,
-            Role::Trader => State::Running,
-        };
-        Some(card.state)
+        let paused = paused || latches.paused || (latches.killed && !killed);
+        Some(entry.is_up(conductor, life, paused, killed))
     }
 
     /// The state word of an instance whose actors trade.

@@ -1,15 +1,17 @@
 //! Order to durable: from the moment the facts of an approved order are handed to the recorder until they are on the
 //! device, so that the order may leave.
 //!
-//! The facts are those of a grid, one batch for each input that led to an order. With 100 bots each writes its next
-//! batch as soon as the one before is durable: nothing could ask for more. Beside it, on the same disk: an append of
-//! as many bytes to a bare file and its fdatasync, and the commits of a live fleet as its recorder counts them.
+//! The facts are those of a grid, one batch for each input that led to an order. Bots write at a pace of 20 orders a
+//! second each, or without pause, each its next batch as soon as the one before is durable: nothing could ask for more.
+//! Beside it, on the same disk: appends of as many bytes to a bare file, each with its fdatasync, at the pace of all bots
+//! together; and the commits of a live fleet as its recorder counts them.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use supervisor_actors::feeds;
@@ -24,7 +26,11 @@ use super::inside::Inside;
 const BOTS: [usize; 2] = [1, 100];
 /// Orders of one measurement.
 const ORDERS: usize = 10_000;
-const APPENDS: usize = 2_000;
+/// Between two orders of a bot, and for how long.
+const PACE: Duration = Duration::from_millis(50);
+const PACED: Duration = Duration::from_secs(10);
+const APPENDS: u32 = 2_000;
+const APPENDS_PACED: u32 = 200;
 const LIVE: Duration = Duration::from_secs(8);
 
 /// One bot and a hundred, direct and live.
@@ -34,10 +40,15 @@ pub fn measure() {
     let facts = batches.iter().map(Vec::len).sum::<usize>() as f64 / batches.len() as f64;
     line("facts of an order", &format!("{facts:.1} in {bytes} bytes"));
     let dir = tempfile::tempdir().unwrap();
-    let bare = tell("bare append and fdatasync", &bare(dir.path(), bytes), None);
-    for bots in BOTS {
-        let (took, per_s) = direct(&dir.path().join(format!("state-{bots}")), bots, &batches);
-        tell(&format!("order to durable, {bots} bots"), &took, Some((bare, per_s)));
+    let settings = [("paced", PACE), ("without pause", Duration::ZERO)];
+    for ((what, pace), bots) in settings.into_iter().flat_map(|one| BOTS.map(|bots| (one, bots))) {
+        let pause = pace / u32::try_from(bots).unwrap();
+        let what = format!("{bots} bots, {what}");
+        let bare = tell(&format!("bare append, pace of {what}"), &bare(dir.path(), bytes, pause), None);
+        let orders = if pause.is_zero() { ORDERS } else { (PACED.as_micros() / pause.as_micros()) as usize };
+        let state = dir.path().join(format!("state-{bots}-{}", pause.as_micros()));
+        let (took, per_s) = direct(&state, bots, pause, &batches[..orders.min(ORDERS)]);
+        tell(&format!("order to durable, {what}"), &took, Some((bare, per_s)));
     }
     for bots in BOTS {
         live(bots);
@@ -69,19 +80,21 @@ fn batches(count: usize) -> Vec<Vec<Vec<u8>>> {
     found
 }
 
-fn bare(dir: &Path, bytes: usize) -> Vec<Duration> {
-    let (mut file, block) = (File::create(dir.join("bare")).unwrap(), vec![7; bytes]);
-    let mut append = || {
+/// Appends with fdatasync, one after the other, none before its time.
+fn bare(dir: &Path, bytes: usize, pause: Duration) -> Vec<Duration> {
+    let (mut file, block, began) = (File::create(dir.join("bare")).unwrap(), vec![7; bytes], Instant::now());
+    let mut append = |nth| {
+        thread::sleep((began + pause * nth).saturating_duration_since(Instant::now()));
         let since = Instant::now();
         file.write_all(&block).unwrap();
         file.sync_data().unwrap();
         since.elapsed()
     };
-    (0..APPENDS).map(|_| append()).collect()
+    (0..if pause == PACE { APPENDS_PACED } else { APPENDS }).map(&mut append).collect()
 }
 
-/// How long each batch took, and orders per second.
-fn direct(state: &Path, bots: usize, batches: &[Vec<Vec<u8>>]) -> (Vec<Duration>, f64) {
+/// How long each batch took, and orders per second. `pause`: between two orders of all bots; zero: without any.
+fn direct(state: &Path, bots: usize, pause: Duration, batches: &[Vec<Vec<u8>>]) -> (Vec<Duration>, f64) {
     let lock = StateDir::acquire(state).unwrap();
     let recorder = Recorder::start(Arc::new(Store::open(&lock).unwrap())).unwrap();
     let (handle, (told, news)) = (recorder.handle(), mpsc::channel::<(usize, Duration)>());
@@ -98,19 +111,26 @@ fn direct(state: &Path, bots: usize, batches: &[Vec<Vec<u8>>]) -> (Vec<Duration>
         let instance = InstanceKey::new(&id(bot)).unwrap();
         handle.append(Batch { instance, generation: 0, first_seq, records, done: Some(done) });
     };
-    let (since, mut waiting) = (Instant::now(), batches.iter().cloned());
-    waiting.by_ref().take(bots).enumerate().for_each(|(bot, records)| write(bot, records));
-    let mut took = Vec::with_capacity(batches.len());
+    let (since, mut took) = (Instant::now(), Vec::with_capacity(batches.len()));
+    for (nth, records) in batches.iter().enumerate() {
+        // At its pace, a bot's order before has long been durable; without pause, whoever is done is next.
+        let due = since + pause * u32::try_from(nth).unwrap();
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let bot = if pause.is_zero() && nth >= bots { next_done(&news, &mut took) } else { nth % bots };
+        write(bot, records.clone());
+    }
     while took.len() < batches.len() {
-        let (bot, one) = news.recv().unwrap();
-        took.push(one);
-        if let Some(records) = waiting.next() {
-            write(bot, records);
-        }
+        next_done(&news, &mut took);
     }
     let per_s = took.len() as f64 / since.elapsed().as_secs_f64();
     recorder.stop().unwrap();
     (took, per_s)
+}
+
+fn next_done(news: &mpsc::Receiver<(usize, Duration)>, took: &mut Vec<Duration>) -> usize {
+    let (bot, one) = news.recv().unwrap();
+    took.push(one);
+    bot
 }
 
 /// Grids as fast as they can, snapshots and all.

@@ -40,6 +40,7 @@ impl Inside {
             snapshots: Snapshots::default(),
             backups: Backups { dir: dir.path().join("backups"), every: None, keep: 1 },
             told: Vec::new(),
+            verify: false,
         });
         let fleet = fleet.unwrap();
         assert_eq!(fleet.autostart(&[]).await.unwrap(), bots);

@@ -13,10 +13,17 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::figures::{line, spread};
+
 /// Nothing takes so long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two looks: each takes time from what is looked at.
-const PAUSE: Duration = Duration::from_millis(10);
+/// Between two looks. One at 1,000 bots takes their threads tens of milliseconds, so more of them would slow down what
+/// they look at; figures of such fleets are exact to this.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The same until the first answer, which costs nobody anything.
+const KNOCK: Duration = Duration::from_millis(5);
+/// So few bots can be looked at as often.
+const FEW: usize = 10;
 
 /// A line of `status`, as far as it matters here.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +31,24 @@ pub struct Seen {
     pub state: String,
     pub orders: u64,
     pub candles: u64,
+}
+
+/// How long something took, from the start of the process.
+pub struct Reached {
+    /// Until it first answered.
+    pub answer: Duration,
+    /// Until it was so.
+    pub all: Duration,
+    /// Time on processors until then, all threads together: tells a slow program from a busy machine.
+    pub cpu: Duration,
+}
+
+/// Prints what several runs came to.
+pub fn tell(what: &str, runs: &[Reached]) {
+    let of = |pick: fn(&Reached) -> Duration| spread(&runs.iter().map(pick).collect::<Vec<_>>());
+    line(&format!("{what}, all run"), &of(|run| run.all));
+    line(&format!("{what}, first answer"), &of(|run| run.answer));
+    line(&format!("{what}, processor time"), &of(|run| run.cpu));
 }
 
 /// See the module.
@@ -56,28 +81,37 @@ impl Program {
         self.child.id()
     }
 
-    /// Time since its start until it first answered, and until this was so.
-    pub fn until(&mut self, what: &str, is_it: impl Fn(&[Seen]) -> bool) -> (Duration, Duration) {
-        let mut answered = None;
+    /// Waits until this is so.
+    pub fn until(&mut self, what: &str, is_it: impl Fn(&[Seen]) -> bool) -> Reached {
+        let (mut answered, mut bots) = (None, 0);
         loop {
             if let Ok(seen) = look(&self.state.join("supervisor.sock")) {
                 let now = self.began.elapsed();
-                let first = *answered.get_or_insert(now);
+                bots = seen.len();
+                let answer = *answered.get_or_insert(now);
                 if is_it(&seen) {
-                    return (first, now);
+                    return Reached { answer, all: now, cpu: self.cpu() };
                 }
             }
             let ended = self.child.try_wait().unwrap();
             let heard = || fs::read_to_string(&self.said).unwrap_or_default();
             assert!(ended.is_none(), "it ended before {what}: {}", heard());
             assert!(self.began.elapsed() < PATIENCE, "it hangs before {what}: {}", heard());
-            thread::park_timeout(PAUSE);
+            thread::park_timeout(if answered.is_some_and(|_| bots > FEW) { PAUSE } else { KNOCK });
         }
     }
 
     /// The same until every one of so many bots runs.
-    pub fn until_all_run(&mut self, bots: usize) -> (Duration, Duration) {
+    pub fn until_all_run(&mut self, bots: usize) -> Reached {
         self.until("all run", |seen| seen.len() == bots && seen.iter().all(|bot| bot.state == "running"))
+    }
+
+    /// Time on a processor so far. The kernel counts it in hundredths of a second.
+    fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap());
+        Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
     /// SIGKILL.

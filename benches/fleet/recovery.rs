@@ -2,12 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use super::crew::configure;
-use super::figures::{line, percentile, spread};
-use super::program::{Program, Seen};
+use super::figures::{line, percentile};
+use super::program::{Program, Seen, tell};
 
 const BOTS: usize = 1_000;
 const RUNS: usize = 5;
@@ -36,9 +34,7 @@ pub fn measure() {
         facts.push(compared(&state));
         fs::remove_dir_all(&state).unwrap();
     }
-    let of = |pick: fn(&(Duration, Duration)) -> Duration| spread(&runs.iter().map(pick).collect::<Vec<_>>());
-    line(&format!("{BOTS} bots, all run again"), &of(|run| run.1));
-    line(&format!("{BOTS} bots, first answer"), &of(|run| run.0));
+    tell(&format!("{BOTS} bots"), &runs);
     let (bots, facts) = percentile(&facts, 50);
     line("bots brought back, facts run again", &format!("{bots}, {facts}"));
 }
@@ -55,7 +51,6 @@ fn copy(from: &Path, to: &Path) {
             File::open(&target).unwrap().sync_all().unwrap();
         }
     }
-    thread::yield_now();
 }
 
 /// Bots that were brought back, and the facts that were run again for it, as the log tells.

@@ -1,9 +1,10 @@
 //! Backups: one file each, written beside a running recorder, verified before it counts.
 //!
-//! Owns the backup directory. Promises that a file with a backup's name was read back whole after it was written and
-//! is on the device; that an instance stands in it with a state that it really had (snapshots and all facts after the
-//! oldest of them, without a hole); and that old backups go only after a new one is good. Never touches the store that
-//! it reads, and never restores: that is [`crate::restore`].
+//! Owns the backup directory. Promises that a file with a backup's name was read back whole after it was written and is
+//! on the device; that an instance stands in it with a state that it really had (its snapshots and all facts from the
+//! older one on, all there are if it has none, without a hole): what is needed to go on, not the whole history; and
+//! that old backups go only after a new one is good. Never touches the store that it reads, and never restores: that is
+//! [`crate::restore`].
 
 mod create;
 mod format;

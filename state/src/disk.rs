@@ -82,7 +82,7 @@ impl DiskError {
 }
 
 /// The database hands the system's error on with its kind, but not always with its number.
-fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let io = match error.downcast_ref::<sled::Error>() {
         Some(sled::Error::Io(io)) => Some(io),
         _ => error.downcast_ref::<io::Error>(),
@@ -210,7 +210,8 @@ impl Disk {
         self.with("sync", Inner::sync)
     }
 
-    fn wait_until_open(&self) {
+    /// Waits for the end of a reopening; whoever reads before he writes asks for it first, because reads do not wait.
+    pub(crate) fn wait_until_open(&self) {
         drop(self.opening.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -227,12 +228,29 @@ impl Disk {
         }
     }
 
+    /// Does `work` as if the database were being opened again.
+    #[cfg(test)]
+    pub(crate) fn while_opening<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _opening = self.opening.lock().unwrap();
+        let open = self.replace(Slot::Opening);
+        let done = work();
+        drop(self.replace(open));
+        done
+    }
+
     /// Lets the `nth` write, flush or sync from now on find the disk full.
     #[cfg(test)]
     pub(crate) fn fill_at(&self, nth: u64) {
         let Slot::Open(inner) = &*self.slot.read().unwrap() else { return };
         inner.guard.fill_at(nth);
     }
+}
+
+/// Writes the data file of a database that is closed once more, if there is one: an opening of it has failed, and what
+/// was synced since then proves nothing.
+pub(crate) fn renew_closed(dir: &Path) -> Result<(), DiskError> {
+    let path = dir.join("db");
+    if path.exists() { Guard::new(dir).run("renew its data file", || renew(&path)) } else { Ok(()) }
 }
 
 impl Inner {
@@ -257,8 +275,7 @@ impl Inner {
     }
 
     fn sync(&self) -> Result<(), DiskError> {
-        self.guard.run_once("flush", || self.db.flush())?;
-        self.guard.run_once("sync", || self.file.sync_data())
+        self.guard.sync(|| self.db.flush(), || self.file.sync_data())
     }
 
     fn tree(&self, room: Room) -> &sled::Tree {

@@ -1,7 +1,8 @@
 //! High-water marks: how far each instance and the latches were when the store was last made durable.
 //!
 //! Owns `<dir>/marks`, a file apart from the store, since the database can come up with records missing and say
-//! nothing. Slots of 64 bytes, each with a checksum of its own: a header, one for the latches, one per instance.
+//! nothing. Slots of 64 bytes, each with a checksum of its own: a header, one for the latches, one per instance; the
+//! header counts the last kind, so that slots which were cut off are missed.
 //! Promises that a mark is written only after the sync that covers it, so that it is never ahead of what is durable:
 //! a store *below* a mark has lost records, one above it has not. A kill cannot tear a slot; after a power cut a mark
 //! may be up to a second old, which is still true. Never repairs the store, never stops it: a mark that cannot be
@@ -130,7 +131,7 @@ pub fn path(dir: &Path) -> PathBuf {
     dir.join(MARKS)
 }
 
-/// What the marks say and how many slots are damaged; `None` when there is no file.
+/// What the marks say and how many slots are damaged or missing; `None` when there is no file.
 pub fn read(dir: &Path) -> Result<Option<(Known, usize)>, MarksError> {
     let path = path(dir);
     let bytes = match fs::read(&path) {
@@ -140,15 +141,23 @@ pub fn read(dir: &Path) -> Result<Option<(Known, usize)>, MarksError> {
     };
     let mut known = Known::default();
     let mut damaged = usize::from(bytes.is_empty());
+    let (mut counted, mut used) = (0, 0);
     for (number, slot) in (0..).zip(bytes.chunks(SLOT_BYTES)) {
-        match Slot::parse(number, slot) {
-            Some(Slot::Header { epoch, schema }) => (known.epoch, known.schema) = (Some(epoch), Some(schema)),
+        let parsed = Slot::parse(number, slot);
+        used += u32::from(number >= FIRST_INSTANCE && parsed != Some(Slot::Empty));
+        match parsed {
+            Some(Slot::Header { epoch, schema, instances }) => {
+                (known.epoch, known.schema) = (Some(epoch), Some(schema));
+                counted = instances;
+            }
             Some(Slot::Latches(mark)) => known.latches = Some(mark),
             Some(Slot::Instance(instance, mark)) => drop(known.instances.insert(instance, mark)),
             Some(Slot::Empty) if number >= FIRST_INSTANCE => {}
             Some(Slot::Empty) | None => damaged += 1,
         }
     }
+    // Slots that were cut off or zeroed are as good as damaged ones.
+    damaged += counted.saturating_sub(used) as usize;
     Ok(Some((known, damaged)))
 }
 
@@ -199,6 +208,7 @@ impl Marks {
 
     /// Raises the marks to what a successful sync has just made durable.
     pub(crate) fn publish(&mut self, reached: Reached) {
+        let before = self.slots.len();
         for (instance, written) in reached.0 {
             let next = FIRST_INSTANCE + self.slots.len() as u64;
             let number = *self.slots.entry(instance).or_insert(next);
@@ -209,6 +219,10 @@ impl Marks {
                 let slot = Slot::Instance(instance, *mark);
                 self.write(number, slot);
             }
+        }
+        // Behind the slots that it counts: a kill in between leaves a count that is too low, which is no damage.
+        if self.slots.len() > before {
+            self.write(0, self.header());
         }
         if (self.dirty || self.failed) && self.synced.elapsed() >= SYNC_EVERY {
             self.sync();
@@ -253,14 +267,18 @@ impl Marks {
 
     fn write_all_slots(&self) -> io::Result<()> {
         let put = |number: u64, slot: Slot| self.file.write_all_at(&slot.bytes(number), number * SLOT_BYTES as u64);
-        let (epoch, schema) = (self.known.epoch.unwrap_or(0), self.known.schema.unwrap_or(0));
-        put(0, Slot::Header { epoch, schema })?;
+        put(0, self.header())?;
         put(1, Slot::Latches(self.known.latches.unwrap_or_default()))?;
         for (instance, number) in &self.slots {
             let mark = self.known.instances.get(instance).copied().unwrap_or_default();
             put(*number, Slot::Instance(*instance, mark))?;
         }
         Ok(())
+    }
+
+    fn header(&self) -> Slot {
+        let (epoch, schema) = (self.known.epoch.unwrap_or(0), self.known.schema.unwrap_or(0));
+        Slot::Header { epoch, schema, instances: u32::try_from(self.slots.len()).unwrap_or(u32::MAX) }
     }
 
     /// An old mark is still true, so nothing has to stop; but a loss could go unnoticed, so it is told, once.

@@ -156,8 +156,9 @@ impl RecorderHandle {
         locked(&self.shared.storage).clone()
     }
 
-    /// Waits until everything queued before is durable. For shutdown and tests: never call it on an arbiter or in a
-    /// `done`.
+    /// Waits until everything queued before is durable. For shutdown, tests and whoever has found the disk full with a
+    /// write of his own, such as a latch: once this has succeeded the store is open again, and he repeats it, once.
+    /// Never call it on an arbiter or in a `done`.
     pub fn flush(&self) -> Result<(), RecordError> {
         let (reply, answer) = mpsc::channel();
         self.queue.send(Command::Flush(reply)).map_err(|_| RecordError::Stopped)?;

@@ -40,6 +40,17 @@ pub enum ReserveError {
         /// What the file system has for us, in bytes.
         free: u64,
     },
+    /// What is to be written could use up the space that a full disk needs.
+    #[error("{} needs {needed} bytes (what is to be written, and twice the reserve to spare), free are {free}: free \
+        some space or choose another file system", .dir.display())]
+    NoRoom {
+        /// Where it was to be written.
+        dir: PathBuf,
+        /// What has to be free, in bytes.
+        needed: u64,
+        /// What the file system has for us, in bytes.
+        free: u64,
+    },
 }
 
 /// The reserve of a state directory.
@@ -67,6 +78,15 @@ impl Reserve {
     /// Whether it is there in full length.
     pub fn is_whole(&self, bytes: u64) -> bool {
         fs::metadata(self.path()).is_ok_and(|file| file.is_file() && file.len() >= bytes)
+    }
+
+    /// Whether `bytes` can be written to `dir` so that twice the reserve stays free; where there is no reserve, the
+    /// usual one counts.
+    pub fn spares(&self, dir: &Path, bytes: u64) -> Result<(), ReserveError> {
+        let reserve = fs::metadata(self.path()).map_or(RESERVE_BYTES, |file| file.len());
+        let needed = reserve.saturating_mul(2).saturating_add(bytes);
+        let free = free_bytes(dir).map_err(|source| self.error("compared with what is free", source))?;
+        if free < needed { Err(ReserveError::NoRoom { dir: dir.to_path_buf(), needed, free }) } else { Ok(()) }
     }
 
     /// Sets `bytes` aside, durable when it returns; nothing to do if they are. Refused while fewer than twice as many
@@ -153,6 +173,36 @@ mod tests {
         assert!(!reserve.is_whole(300_001));
         reserve.release().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_would_come_near_the_reserve_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let reserve = Reserve::new(dir.path());
+        reserve.make(4096).unwrap();
+        reserve.spares(dir.path(), 1).unwrap();
+        let error = reserve.spares(dir.path(), u64::MAX / 2).unwrap_err();
+        assert!(matches!(error, ReserveError::NoRoom { needed, .. } if needed == u64::MAX / 2 + 8192), "{error}");
+        reserve.release().unwrap();
+        let error = reserve.spares(dir.path(), u64::MAX / 2).unwrap_err();
+        assert!(matches!(error, ReserveError::NoRoom { needed, .. } if needed == u64::MAX / 2 + 2 * RESERVE_BYTES));
+    }
+
+    /// The file is as long as all that is free, and twice that is to stay free.
+    #[test]
+    fn a_backup_that_could_use_up_the_reserve_is_not_written() {
+        let root = tempfile::tempdir().unwrap();
+        let lock = crate::lock::StateDir::acquire(root.path()).unwrap();
+        let store = crate::store::Store::open(&lock).unwrap();
+        let reserve = Reserve::new(root.path());
+        File::create(reserve.path()).unwrap().set_len(free_bytes(root.path()).unwrap()).unwrap();
+        let backups = root.path().join("backups");
+        let error = crate::backup::create(&store, &backups, 0, 3).unwrap_err().to_string();
+        assert!(error.contains("free are") && error.contains(&backups.display().to_string()), "{error}");
+        assert_eq!(fs::read_dir(&backups).unwrap().count(), 0);
+        reserve.release().unwrap();
+        reserve.make(4096).unwrap();
+        crate::backup::create(&store, &backups, 0, 3).unwrap();
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //! no damage: then nothing is touched. Never starts a bot.
 
 mod build;
+mod latches;
 mod plan;
 mod report;
+mod room;
 mod swap;
 mod told;
 mod wreck;
@@ -63,6 +65,8 @@ struct Seen {
     known: Known,
     /// Whether this state directory has been used, as far as the files beside the store tell.
     used: bool,
+    /// Whether there is an epoch mark and no high-water marks, which only the first schema version did without.
+    lacks_marks: bool,
     remarks: Vec<String>,
 }
 
@@ -78,10 +82,18 @@ enum Found {
 ///
 /// # Errors
 /// A newer schema, a refusal of the system, a payload that cannot be migrated: the store is as it was.
+///
+/// A full disk is tried once more without the reserve; a remark says so.
 pub fn open(lock: &StateDir, opts: &OpenOptions<'_>) -> Result<Opened, StoreError> {
+    let (mut opened, remark) = room::make(lock, || open_once(lock, opts))?;
+    opened.remarks.extend(remark);
+    Ok(opened)
+}
+
+fn open_once(lock: &StateDir, opts: &OpenOptions<'_>) -> Result<Opened, StoreError> {
     swap::tidy(lock)?;
     let mut seen = see(lock)?;
-    let (store, verified, told) = match examine(lock, &seen, opts)? {
+    let (store, verified, told) = match examine(lock, &mut seen, opts)? {
         Found::Whole(store, scope) => (begin(store, lock, &seen, opts)?, scope, None),
         Found::Older(wreck, from) => {
             let (store, aside) = migrate(lock, &seen, wreck, from, opts)?;
@@ -108,7 +120,7 @@ pub fn open(lock: &StateDir, opts: &OpenOptions<'_>) -> Result<Opened, StoreErro
 }
 
 /// Replaces the store by a backup, whatever state it is in: the operator's way. The present store is put aside; a kill
-/// switch that is set stays set; instances that the backup does not hold are lost.
+/// switch, pauses and stops that are set stay set; instances that the backup does not hold are lost.
 ///
 /// # Errors
 /// The backup is damaged or newer, or the system refused: the store is as it was.
@@ -142,7 +154,7 @@ pub fn restore(
 /// The store cannot be opened at all.
 pub fn inspect(lock: &StateDir) -> Result<VerifyReport, StoreError> {
     let seen = see(lock)?;
-    if !wreck::has_data(&lock.store_dir()) {
+    if !Store::has_data(&lock.store_dir()) {
         let (dir, mark) = (lock.store_dir(), mark::path(lock.path()));
         return Err(StoreError::Rewound { dir, stored: 0, marked: seen.highest(), mark });
     }
@@ -169,15 +181,20 @@ fn see(lock: &StateDir) -> Result<Seen, StoreError> {
     let marks = marks::read(lock.path())?;
     if let Some((_, damaged @ 1..)) = &marks {
         let path = marks::path(lock.path());
-        remarks.push(format!("{damaged} slots of the high-water marks {} were damaged; made anew", path.display()));
+        remarks.push(format!(
+            "{damaged} slots of the high-water marks {} were damaged or missing; made anew, what the store had lost \
+             before cannot be told by them",
+            path.display()
+        ));
     }
-    let used = has_epoch || marks.is_some();
-    Ok(Seen { epoch, known: marks.map(|(known, _)| known).unwrap_or_default(), used, remarks })
+    let (used, lacks_marks) = (has_epoch || marks.is_some(), has_epoch && marks.is_none());
+    let known = marks.map(|(known, _)| known).unwrap_or_default();
+    Ok(Seen { epoch, known, used, lacks_marks, remarks })
 }
 
-fn examine(lock: &StateDir, seen: &Seen, opts: &OpenOptions<'_>) -> Result<Found, StoreError> {
+fn examine(lock: &StateDir, seen: &mut Seen, opts: &OpenOptions<'_>) -> Result<Found, StoreError> {
     let mut wreck = Wreck::new(lock);
-    if seen.used && !wreck::has_data(&lock.store_dir()) {
+    if seen.used && !Store::has_data(&lock.store_dir()) {
         return Ok(Found::Damaged(wreck, "the store is missing".to_string()));
     }
     match wreck.open() {
@@ -194,6 +211,13 @@ fn examine(lock: &StateDir, seen: &Seen, opts: &OpenOptions<'_>) -> Result<Found
         let scope = verify::scope(store, opts.tail_rows);
         (version, is_new, (!is_new).then(|| verify::run(store, &seen.known, seen.epoch, scope)))
     });
+    if seen.lacks_marks && matches!(look, Some((Ok(Some(SCHEMA_VERSION)), ..))) {
+        let path = marks::path(lock.path());
+        seen.remarks.push(format!(
+            "the high-water marks {} were missing; made anew, what the store had lost before cannot be told by them",
+            path.display()
+        ));
+    }
     let report = match look {
         None => return Ok(Found::Damaged(wreck, "the database panics".to_string())),
         Some((Ok(Some(found)), _, None)) => {
@@ -278,10 +302,11 @@ fn rebuild(
     opts: &OpenOptions<'_>,
 ) -> Result<Plan, StoreError> {
     let dir = swap::new_dir(lock);
+    let present = latches::present(wreck, &seen.known);
     let mut bad = BTreeSet::new();
     loop {
         swap::clear(&dir)?;
-        let mut plan = plan::salvage(wreck, &seen.known, &opts.backups, &bad)?;
+        let mut plan = plan::salvage(wreck, &seen.known, &opts.backups, &bad, &present)?;
         plan.epoch = next_epoch(seen, plan.epoch)?;
         match build::build(&dir, &plan, wreck, from, opts.migration) {
             Ok(()) => return Ok(plan),
@@ -330,8 +355,8 @@ fn put_in_place(
 fn report_of(plan: Plan, reason: String, moved_to: Option<PathBuf>) -> RestoreReport {
     let used = |at: &usize| plan.instances.iter().any(|planned| planned.catalog == Some(*at));
     let newest = (0..plan.catalogs.len()).find(used).or_else(|| {
-        let merged = plan.latches_from == Latches::Merged && !plan.catalogs.is_empty();
-        merged.then_some(0)
+        let used = plan.latches_from != Latches::Kept && !plan.catalogs.is_empty();
+        used.then_some(0)
     });
     let backup = newest.and_then(|at| plan.catalogs.get(at)).map(|of| of.info.clone());
     let instances = plan.instances.into_iter().map(|planned| planned.told).collect();

@@ -149,7 +149,19 @@ impl StateStore for Store {
     fn relieve(&self) -> Result<(), StoreError> {
         Reserve::beside(&self.dir).release()?;
         self.forget_unsynced();
-        Ok(self.disk.reopen()?)
+        self.disk.reopen()?;
+        // Opening has synced what is there, also what an earlier sync did not get to say: the next one raises the marks
+        // to it. A lower mark is true as well, so nothing stops over one.
+        let instances = self.all_instances().inspect_err(|error| {
+            tracing::warn!(target: "store", event = "marks.failed", %error, "high-water marks may stay behind");
+        });
+        for instance in instances.unwrap_or_default() {
+            let (last, snapshots) = (facts::last_id(&self.disk, &instance), self.snapshot_ids(&instance));
+            let mut reached = locked(&self.reached);
+            last.into_iter().flatten().for_each(|id| reached.fact(instance, id));
+            snapshots.into_iter().flatten().for_each(|id| reached.snapshot(instance, id));
+        }
+        Ok(())
     }
 
     fn replenish(&self, bytes: u64) -> Result<(), StoreError> {

@@ -45,7 +45,8 @@ pub struct InstanceReport {
     pub snapshots: Vec<FactId>,
     /// What is wrong.
     pub problems: Vec<String>,
-    /// Whether the facts that were read are whole, reach the mark and are all that there were.
+    /// Whether the facts that were read are whole, reach the mark, and are all that there were or at least all since
+    /// one of its whole snapshots.
     pub facts_whole: bool,
 }
 
@@ -64,9 +65,14 @@ impl InstanceReport {
     /// Whether the instance can go on from what is there without losing a fact: from a whole snapshot to which the
     /// facts reach back, or from the beginning.
     pub fn is_usable(&self) -> bool {
-        let from_snapshot = |id: &FactId| self.first.is_none_or(|first| first <= *id || first.follows(Some(*id)));
         let from_beginning = self.first.is_some_and(|first| first.seq <= 1);
-        self.facts_whole && (from_beginning || self.snapshots.iter().any(from_snapshot))
+        self.facts_whole && (from_beginning || !self.snapshots_reached().is_empty())
+    }
+
+    /// The whole snapshots to which the facts reach back, ascending.
+    pub(crate) fn snapshots_reached(&self) -> Vec<FactId> {
+        let reaches = |id: &FactId| self.first.is_none_or(|first| facts::reaches(*id, first));
+        self.snapshots.iter().copied().filter(reaches).collect()
     }
 }
 
@@ -157,8 +163,8 @@ fn look(store: &Store, instance: &InstanceKey, mark: Mark, scope: Scope) -> Inst
         Scope::Everything => None,
         Scope::Tail => snapshots.first().copied(),
     };
-    let facts = facts::check(store, instance, mark, until, &mut problems);
-    snapshots::check_against_facts(&snapshots, &facts, &mut problems);
+    let mut facts = facts::check(store, instance, mark, until, &snapshots, &mut problems);
+    snapshots::check_against_facts(&snapshots, &mut facts, &mut problems);
     let facts::Facts { count, first, last, whole } = facts;
     let problems = problems.told();
     InstanceReport { instance: *instance, facts: count, first, last, snapshots, problems, facts_whole: whole }

@@ -130,6 +130,7 @@ pub fn fleet_in(dir: &Path, instances: Vec<InstanceConfig>, restarts: Policy) ->
         snapshots: Snapshots::default(),
         backups: Backups { dir: dir.join("backups"), every: None, keep: 3 },
         told: Vec::new(),
+        verify: false,
     };
     let fleet = Fleet::launch(spec).unwrap();
     Running { fleet, store, _recorder: recorder, _lock: lock, _dir: None }

@@ -10,6 +10,8 @@
 pub mod autopsy;
 pub mod chance;
 pub mod corruption;
+#[cfg(test)]
+mod early;
 pub mod faults;
 pub mod kill;
 pub mod lab;

@@ -6,6 +6,7 @@ use actix::Context;
 use supervisor_core::instance::{InstanceState, Stage, check_position};
 use supervisor_state::{Done, SnapshotBatch};
 
+use super::turn::durable;
 use super::{Conductor, End, Finished, LastSnapshot, Odd};
 use crate::brief::Brief;
 use crate::saved::{Saved, SavedError};
@@ -34,8 +35,7 @@ impl Conductor {
     pub(super) fn is_snapshot_due(&self, now: Option<Instant>) -> bool {
         let Some(list) = &self.home else { return false };
         let (LastSnapshot { facts, inputs, at }, policy) = (&self.snapshot, self.score.snapshots);
-        self.score.is_fresh
-            || list.facts_written() - facts >= policy.facts
+        list.facts_written() - facts >= policy.facts
             || list.inputs() - inputs >= policy.events
             || now.is_some_and(|now| list.inputs() > *inputs && now.duration_since(*at) >= policy.age)
     }
@@ -72,7 +72,7 @@ impl Conductor {
             return;
         }
         if std::mem::take(&mut self.is_snapshotting) {
-            self.snapshot_taken(state);
+            self.snapshot_taken(state, ctx);
         } else if std::mem::take(&mut self.is_checking) {
             self.checked(state);
         } else if let Some(ask) = self.asked.take() {
@@ -83,12 +83,15 @@ impl Conductor {
     }
 
     /// To the recorder with it, behind the facts that it contains. One that is lost costs a longer recovery only.
-    fn snapshot_taken(&mut self, state: Option<Box<InstanceState>>) {
+    fn snapshot_taken(&mut self, state: Option<Box<InstanceState>>, ctx: &Context<Self>) {
         let Some(state) = state else { return };
         self.snapshot = LastSnapshot { facts: state.mark.facts, inputs: state.mark.inputs, at: Instant::now() };
-        self.score.is_fresh = false;
+        let done = std::mem::take(&mut self.score.is_fresh).then(|| durable(ctx));
         match self.pack(*state) {
-            Ok(snapshot) => self.score.recorder.snapshot(snapshot),
+            Ok(snapshot) => {
+                self.waiting |= done.is_some();
+                self.score.recorder.snapshot(SnapshotBatch { done, ..snapshot });
+            }
             Err(error) => {
                 let instance = self.score.spec.id.to_string();
                 tracing::error!(event = "snapshot.failed", instance, %error, "no snapshot was taken");

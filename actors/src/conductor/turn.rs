@@ -17,6 +17,12 @@ const QUEUE_MAX: usize = 10_000;
 /// Candles that a stop may take to get its cancels and exits through.
 const STOP_CANDLES: u64 = 8;
 
+/// Tells the conductor when what it handed over is on disk.
+pub(super) fn durable(ctx: &Context<Conductor>) -> supervisor_state::Done {
+    let home = ctx.address();
+    Box::new(move |answer| home.do_send(Durable(answer.map_err(|error| error.to_string()))))
+}
+
 impl Conductor {
     /// What to do now that the worklist is home: one step, then away again or to rest.
     pub(super) fn turn(&mut self, ctx: &mut Context<Self>) {
@@ -28,6 +34,11 @@ impl Conductor {
         if self.score.fence.load(Ordering::Acquire) != self.score.generation {
             // Somebody else is this instance now.
             self.close(ctx);
+            return;
+        }
+        if self.score.is_fresh {
+            // Recovery needs a snapshot to begin with: nothing happens before it is durable.
+            self.take_snapshot();
             return;
         }
         self.record(ctx);
@@ -62,7 +73,9 @@ impl Conductor {
     /// Hands new facts to the recorder; waits for it when an order is about to leave, or when it falls behind.
     fn record(&mut self, ctx: &mut Context<Self>) {
         let Some(list) = self.home.as_mut() else { return };
-        if !list.has_facts() {
+        // Facts of an earlier visit home may be on their way to the disk still.
+        let unconfirmed = self.is_unconfirmed && list.has_order();
+        if !list.has_facts() && !unconfirmed {
             return;
         }
         let records = list.drain_facts();
@@ -70,13 +83,9 @@ impl Conductor {
         facts::log(&self.score.spec, self.score.life, &records);
         let records = records.iter().map(facts::encode).collect();
         let wait = list.has_order() || self.score.recorder.depth() > QUEUE_MAX;
-        let done = wait.then(|| {
-            let home = ctx.address();
-            Box::new(move |answer: Result<u64, _>| {
-                home.do_send(Durable(answer.map_err(|error: supervisor_state::RecordError| error.to_string())));
-            }) as supervisor_state::Done
-        });
-        self.waiting = done.is_some();
+        let done = wait.then(|| durable(ctx));
+        self.waiting = wait;
+        self.is_unconfirmed = !wait;
         let (instance, generation) = (self.score.key, self.score.generation);
         self.score.recorder.append(Batch { instance, generation, first_seq, records, done });
     }
@@ -115,10 +124,8 @@ impl Conductor {
                 if let Control::Stop(on_stop) = audit.control {
                     self.stopping = Some((on_stop, self.score.scheduler.progress().0));
                 }
-                // The latch itself may have told the stages already.
-                if audit.control != Control::Kill || !list.is_kill_told() {
-                    list.command(list.clock(), audit);
-                }
+                // The latch itself may have told the stages already; who threw it is recorded all the same.
+                list.command(list.clock(), audit);
             }
             Told::Revise(spec, keys) => {
                 list.revise(list.clock(), *spec, keys);

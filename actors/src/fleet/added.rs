@@ -17,13 +17,18 @@ pub(super) fn added_latch(id: &str) -> String {
     format!("added/{id}")
 }
 
-/// Bots that were added by file in an earlier run. One that no longer reads is reported and left out.
+/// Where it is kept that an operator started a bot, with the settings that came on top of its file.
+pub(super) fn started_latch(id: &str) -> String {
+    format!("started/{id}")
+}
+
+/// Bots that were added by file in an earlier run, and what is wrong with those that no longer read.
 pub(super) fn added_instances(
     store: &Store,
     accounts: &BTreeMap<String, Account>,
     env: &Env,
-) -> Result<Vec<InstanceConfig>, FleetError> {
-    let mut added = Vec::new();
+) -> Result<(Vec<InstanceConfig>, Vec<String>), FleetError> {
+    let (mut added, mut wrong) = (Vec::new(), Vec::new());
     for (name, bytes) in store.latches().map_err(FleetError::internal)? {
         if !name.starts_with("added/") {
             continue;
@@ -33,8 +38,12 @@ pub(super) fn added_instances(
         });
         match read {
             Ok(config) => added.push(config),
-            Err(error) => tracing::error!(event = "config.added_unreadable", "{name}: {error}"),
+            Err(error) => wrong.push(format!(
+                "'{}', added by file, cannot be read any more and does not run; its orders and position stay as they \
+                 are: {error}",
+                name.trim_start_matches("added/")
+            )),
         }
     }
-    Ok(added)
+    Ok((added, wrong))
 }

@@ -7,8 +7,10 @@ use std::sync::atomic::Ordering;
 use supervisor_config::{InstanceConfig, SHIPPED_INSTANCES, check_balances, instance_from_text, load_instance};
 use supervisor_core::spec::OnStop;
 
-use super::{By, Fleet, FleetError, LOOK_MS, NewInstance, StartOptions, added_latch, ask, stopped_latch, within};
-use crate::prepare::paused_latch;
+use super::{
+    By, Fleet, FleetError, LOOK_MS, NewInstance, StartOptions, added_latch, ask, started_latch, stopped_latch, within,
+};
+use crate::prepare::{paused_latch, quarantined_latch};
 use crate::supervisor::Card;
 use crate::supervisor::messages::{Begin, BeginStop, Begun, Forget, Insert, Pause};
 use crate::view::{ChangeReport, State};
@@ -42,13 +44,26 @@ impl Fleet {
             let text = format!("'{id}' is {}; a fresh start needs it stopped: stop it first", card.state.word());
             return Err(FleetError::Conflict { text, code: "wrong_state" });
         }
-        let config = if options.set.is_empty() { None } else { Some(Arc::new(self.reread(&card, &options.set)?)) };
-        let report = self.begin(id, config, options.fresh, false).await?;
+        // Its file may have changed since.
+        let is_there = card.added || card.config.source.exists() || shipped(&card.config.source).is_some();
+        let config = (is_there || !options.set.is_empty()).then(|| self.reread(&card, &options.set)).transpose()?;
+        let report = self.begin(id, config.map(Arc::new), options.fresh, false).await?;
         if report.changed {
-            let name = stopped_latch(id);
-            self.blocking(move |store, _| store.remove_latch(&name)).await?;
+            let set = serde_json::to_vec(&options.set).map_err(FleetError::internal)?;
+            let (started, stopped) = (started_latch(id), stopped_latch(id));
+            self.latch(move |store| {
+                store.put_latch(&started, &set)?;
+                store.remove_latch(&stopped)
+            })
+            .await?;
         }
         Ok(report)
+    }
+
+    /// The settings on top of its file that an operator started it with; `None`: nobody did.
+    pub(super) fn started(&self, id: &str) -> Result<Option<Vec<(String, String)>>, FleetError> {
+        let kept = self.store().get_latch(&started_latch(id)).map_err(FleetError::internal)?;
+        kept.map(|bytes| serde_json::from_slice(&bytes).map_err(FleetError::internal)).transpose()
     }
 
     fn refuse_if_killed(&self) -> Result<(), FleetError> {
@@ -59,7 +74,7 @@ impl Fleet {
         Err(FleetError::Conflict { text, code: "kill_switch" })
     }
 
-    fn reread(&self, card: &Card, set: &[(String, String)]) -> Result<InstanceConfig, FleetError> {
+    pub(super) fn reread(&self, card: &Card, set: &[(String, String)]) -> Result<InstanceConfig, FleetError> {
         let source = &card.config.source;
         let read = if card.added {
             // It is what was added, settings included; the file may be gone.
@@ -116,7 +131,7 @@ impl Fleet {
         }
         self.send(Insert { config: Arc::new(config), added: true }).await??;
         let (name, bytes) = (added_latch(&id), serde_json::to_vec(&new).map_err(FleetError::internal)?);
-        self.blocking(move |store, _| store.put_latch(&name, &bytes)).await?;
+        self.latch(move |store| store.put_latch(&name, &bytes)).await?;
         // What an earlier bot of this name left behind is not its own.
         let options = StartOptions { fresh: true, ..StartOptions::default() };
         match self.start(&id, options, by).await {
@@ -125,7 +140,7 @@ impl Fleet {
                 // What could not start once is not kept.
                 self.send(Forget { id: id.clone() }).await??;
                 let name = added_latch(&id);
-                self.blocking(move |store, _| store.remove_latch(&name)).await?;
+                self.latch(move |store| store.remove_latch(&name)).await?;
                 Err(error)
             }
         }
@@ -137,12 +152,16 @@ impl Fleet {
     /// [`FleetError`]: unknown, still starting, or no end within the deadline of `[stop]`.
     pub async fn stop(&self, id: &str, on_stop: Option<OnStop>, by: By) -> Result<ChangeReport, FleetError> {
         let name = stopped_latch(self.card(id).await?.spec.id.as_str());
-        let latch = name.clone();
-        self.blocking(move |store, _| store.put_latch(&latch, b"stopped")).await?;
+        let (latch, started) = (name.clone(), started_latch(id));
+        self.latch(move |store| {
+            store.put_latch(&latch, b"stopped")?;
+            store.remove_latch(&started)
+        })
+        .await?;
         let stopped = self.stop_now(id, on_stop, by).await;
         if matches!(stopped, Err(FleetError::Conflict { .. })) {
             // It was refused, so the next run is not to keep it stopped.
-            self.blocking(move |store, _| store.remove_latch(&name)).await?;
+            self.latch(move |store| store.remove_latch(&name)).await?;
         }
         stopped
     }
@@ -178,7 +197,7 @@ impl Fleet {
     async fn set_paused(&self, id: &str, on: bool, by: By) -> Result<ChangeReport, FleetError> {
         let (card, changed) = self.send(Pause { id: id.to_owned(), on, by }).await??;
         let latch = paused_latch(id);
-        self.blocking(move |store, _| if on { store.put_latch(&latch, b"paused") } else { store.remove_latch(&latch) })
+        self.latch(move |store| if on { store.put_latch(&latch, b"paused") } else { store.remove_latch(&latch) })
             .await?;
         // The answer to a look comes after the command: when it is there, the command has been taken.
         within(LOOK_MS, ask(&card, false)).await?;
@@ -194,7 +213,8 @@ impl Fleet {
     pub async fn restart(&self, id: &str, by: By) -> Result<ChangeReport, FleetError> {
         self.refuse_if_killed()?;
         self.stop_now(id, Some(OnStop::Keep), by.clone()).await?;
-        self.start(id, StartOptions::default(), by).await
+        let set = self.started(id)?.unwrap_or_default();
+        self.start(id, StartOptions { set, fresh: false }, by).await
     }
 
     /// Stops it if it runs, then forgets it; its journal stays.
@@ -205,8 +225,8 @@ impl Fleet {
         self.stop_now(id, None, by).await?;
         let card = self.card(id).await?;
         self.send(Forget { id: id.to_owned() }).await??;
-        let latches = [added_latch(id), stopped_latch(id), paused_latch(id)];
-        self.blocking(move |store, _| latches.iter().try_for_each(|latch| store.remove_latch(latch))).await?;
+        let latches = [added_latch(id), started_latch(id), stopped_latch(id), paused_latch(id), quarantined_latch(id)];
+        self.latch(move |store| latches.iter().try_for_each(|latch| store.remove_latch(latch))).await?;
         let source = &card.config.source;
         let back = if card.added {
             String::new()

@@ -4,12 +4,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use supervisor_state::Store;
+use tokio::sync::oneshot;
 
-use super::{By, Fleet, FleetError, ask, within};
+use super::look::{Looked, ask, left, within};
+use super::{By, Fleet, FleetError};
 use crate::clock::wall;
 use crate::prepare::{KILL_LATCH, paused_latch};
+use crate::supervisor::Card;
 use crate::supervisor::messages::{Kill, KillNow};
-use crate::view::{KillReport, KillStatus};
+use crate::view::{KillReport, KillStatus, State};
 
 /// Longest wait for the cancels of a kill.
 const KILL_MS: u64 = 3_000;
@@ -21,20 +24,26 @@ impl Fleet {
     /// [`FleetError::KillNotStored`] when the latch could not be persisted; it holds in this process all the same.
     pub async fn kill(&self, by: By) -> Result<KillReport, FleetError> {
         self.kill.store(true, Ordering::Release);
-        let before = self.open_orders(300).await?;
+        let _one_at_a_time = self.kill_turn.lock().await;
+        // A clearing that was under way may have had its turn first.
+        self.kill.store(true, Ordering::Release);
         let status = match self.kill_status().await? {
             // Who threw it first, when and why is what counts.
             thrown if thrown.on => thrown,
             _ => KillStatus { on: true, at: wall().to_string(), by: by.by.clone(), reason: by.reason.clone() },
         };
+        // Asked ahead of the command, answered when there is time: what was open.
+        let before: Vec<_> = self.cards(None).await?.into_iter().filter(|card| card.conductor.is_some()).collect();
+        let looks: Vec<_> = before.iter().map(|card| (card.brief.open_orders, ask(card, false))).collect();
         let latch = status.clone();
-        let stored = self.blocking(move |store, _| write_kill(store, &latch)).await;
+        let stored = self.latch(move |store| write_kill(store, &latch)).await;
         let told = self.send(Kill { status: status.clone(), by }).await?;
         let deadline = Instant::now() + Duration::from_millis(KILL_MS);
-        let mut after = self.open_orders(300).await?;
+        let before = counted(looks, deadline).await;
+        let mut after = self.open_orders(deadline).await?;
         while after > 0 && Instant::now() < deadline {
             actix::clock::sleep(Duration::from_millis(50)).await;
-            after = self.open_orders(300).await?;
+            after = self.open_orders(deadline).await?;
         }
         if let Err(error) = stored {
             let text = format!("the kill switch is on, but could not be persisted: {error}");
@@ -45,18 +54,11 @@ impl Fleet {
         Ok(KillReport { kill: status, halted, open_before, open_after: after })
     }
 
-    async fn open_orders(&self, ms: u64) -> Result<u64, FleetError> {
+    async fn open_orders(&self, deadline: Instant) -> Result<u64, FleetError> {
         let cards = self.cards(None).await?;
-        let looks: Vec<_> = cards
-            .iter()
-            .filter(|card| card.conductor.is_some())
-            .map(|card| (card.brief.open_orders, ask(card, false)))
-            .collect();
-        let mut open = 0;
-        for (known, look) in looks {
-            open += within(ms, look).await.map_or(known, |(brief, _)| brief.open_orders);
-        }
-        Ok(open)
+        let live = cards.iter().filter(|card| card.conductor.is_some());
+        let looks = live.map(|card| (card.brief.open_orders, ask(card, false))).collect();
+        Ok(counted(looks, deadline).await)
     }
 
     /// The latch.
@@ -72,11 +74,13 @@ impl Fleet {
     /// # Errors
     /// [`FleetError::Internal`] when the latch could not be removed from disk; then it stays on.
     pub async fn kill_clear(&self, by: By) -> Result<KillStatus, FleetError> {
-        let live = self.cards(None).await?.into_iter().filter(|card| card.state.is_live());
+        let _one_at_a_time = self.kill_turn.lock().await;
+        let comes_back = |card: &Card| card.state.is_live() || card.state == State::Backoff;
+        let live = self.cards(None).await?.into_iter().filter(comes_back);
         let paused: Vec<String> = live.map(|card| paused_latch(card.spec.id.as_str())).collect();
         let killed = self.kill_status().await?.on;
         // First the pauses: a crash in between must not let anything run.
-        self.blocking(move |store, _| {
+        self.latch(move |store| {
             if killed {
                 paused.iter().try_for_each(|latch| store.put_latch(latch, b"kill"))?;
             }
@@ -90,6 +94,15 @@ impl Fleet {
         }
         Ok(status)
     }
+}
+
+/// Open orders of those who answer in time, and what was known of the others.
+async fn counted(looks: Vec<(u64, oneshot::Receiver<Looked>)>, deadline: Instant) -> u64 {
+    let mut open = 0;
+    for (known, look) in looks {
+        open += within(left(deadline), look).await.map_or(known, |(brief, _)| brief.open_orders);
+    }
+    open
 }
 
 pub(super) fn read_kill(store: &Store) -> Result<KillStatus, FleetError> {

@@ -3,17 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
-use actix::Recipient;
+use actix::{Addr, Recipient};
+use supervisor_config::InstanceConfig;
 use supervisor_core::instance::{Audit, Control};
-use supervisor_core::sim::Recovered;
 use supervisor_core::spec::OnStop;
 use tokio::sync::oneshot;
 
 use super::Card;
-use crate::conductor::Told;
+use crate::conductor::{Conductor, Told};
 use crate::fleet::{By, FleetError};
-use crate::prepare::Prepared;
+use crate::prepare::{Life, Prepared};
 use crate::restart::Failures;
 use crate::stage::Shutdown;
 use crate::view::State;
@@ -41,6 +42,8 @@ pub(super) struct Entry {
     pub ordinal: u32,
     /// A stop that a failure interrupted.
     pub stop: Option<(OnStop, By)>,
+    /// Other settings that are taken on once it runs under them.
+    pub config: Option<Arc<InstanceConfig>>,
     /// True while nobody but the configuration wants it to run: a quarantine of an earlier run holds.
     pub is_auto: bool,
 }
@@ -58,14 +61,14 @@ impl Entry {
             lane,
             ordinal,
             stop: None,
+            config: None,
             is_auto: false,
         }
     }
 
     /// What an instance is told before it hears of its feed.
     pub(super) fn first_words(&self, prepared: &Prepared, killed: bool) -> VecDeque<Told> {
-        let Recovered { list, stages, .. } = &prepared.recovered;
-        let (latches, custody) = (stages.risk.gate().latches(), list.is_custody());
+        let (latches, custody) = (prepared.recovered.latches(), prepared.recovered.list.is_custody());
         let by = |control, reason: &str| Told::Audit(Audit::by_supervisor(control, reason));
         let mut first = VecDeque::new();
         if self.role == Role::Custodian {
@@ -96,11 +99,31 @@ impl Entry {
         first
     }
 
-    /// The next generation: whatever the present actors still do counts for nothing.
-    pub(super) fn next_generation(&mut self) -> u32 {
-        self.card.generation += 1;
-        self.fence.store(self.card.generation, Ordering::Release);
-        self.card.generation
+    /// Whatever its present actors still do counts for nothing. Generations are counted by the supervisor, so that one
+    /// never comes twice, also when a bot is removed and added again.
+    pub(super) fn renew(&mut self, generation: u32) {
+        self.card.generation = generation;
+        self.fence.store(generation, Ordering::Release);
+    }
+
+    /// Its actors have been started; answers the state word that it has now.
+    pub(super) fn is_up(&mut self, conductor: Addr<Conductor>, life: Life, paused: bool, killed: bool) -> State {
+        let card = &mut self.card;
+        card.conductor = Some(conductor);
+        card.life = Some(life);
+        card.spec = Arc::new(card.config.spec.clone());
+        card.paused = paused;
+        card.warnings.clear();
+        card.ended = false;
+        card.retry_at = None;
+        card.started = Instant::now();
+        card.state = match self.role {
+            Role::Custodian => State::Quarantined,
+            Role::Trader if killed => State::Killed,
+            Role::Trader if paused => State::Paused,
+            Role::Trader => State::Running,
+        };
+        card.state
     }
 
     /// Sends its actors away.

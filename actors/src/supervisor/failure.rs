@@ -1,5 +1,6 @@
 //! What happens when actors die or hang: recovery after a wait, then quarantine, then the last resort.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
@@ -9,16 +10,28 @@ use supervisor_core::sim::Recovered;
 use supervisor_core::spec::OnStop;
 use supervisor_state::{RecorderHandle, SnapshotBatch};
 
-use super::messages::{Abandoned, Ready};
+use super::messages::{Abandoned, Ready, Remains};
 use super::operator::audit;
 use super::{Entry, Role, Supervisor};
+use crate::brief::Brief;
 use crate::conductor::{Command, Odd, Stalled};
 use crate::fleet::FleetError;
 use crate::guard::Down;
-use crate::prepare::{How, PrepareError, Prepared, prepare};
-use crate::restart::Verdict;
+use crate::prepare::{How, PrepareError, Prepared, prepare, quarantined_latch};
+use crate::restart::{Policy, Verdict};
 use crate::saved::Saved;
 use crate::view::State;
+
+/// Whose fault a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// Its own: it counts towards quarantine.
+    Own,
+    /// Its own, noticed only after a while.
+    Hang,
+    /// Another instance's on the same thread: it does not count.
+    Another,
+}
 
 impl Supervisor {
     /// Brings an instance back on a thread that may block, then starts its actors.
@@ -26,10 +39,13 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.role = role;
         let generation = entry.card.generation;
-        let (config, store, recorder) = (entry.card.config.clone(), self.store.clone(), self.recorder.clone());
-        let home = ctx.address();
+        let config = entry.config.clone().unwrap_or_else(|| entry.card.config.clone());
+        let (store, recorder, builders) = (self.store.clone(), self.recorder.clone(), self.builders.clone());
+        let (home, release) = (ctx.address(), role == Role::Trader && !entry.is_auto);
         actix::spawn(async move {
-            let how = How { generation, fresh };
+            // A closed semaphore would only mean that all come at once.
+            let _turn = builders.acquire().await;
+            let how = How { generation, fresh, release };
             let prepared = tokio::task::spawn_blocking(move || prepare(&store, &recorder, &config, how)).await;
             let prepared = match prepared {
                 Ok(Ok(prepared)) => Ok(Box::new(prepared)),
@@ -40,28 +56,32 @@ impl Supervisor {
         });
     }
 
-    /// An instance's actors are of no use any more. `is_charged`: it counts towards quarantine.
-    pub(super) fn fail(&mut self, id: InstanceId, text: String, is_charged: bool, ctx: &mut Context<Self>) {
-        let (policy, now) = (self.restarts, Instant::now());
+    /// An instance's actors are of no use any more.
+    pub(super) fn fail(&mut self, id: InstanceId, text: String, blame: Blame, ctx: &mut Context<Self>) {
+        let (policy, now, generation) = (self.restarts, Instant::now(), self.next_generation());
         let Some(entry) = self.entries.get_mut(&id) else { return };
         // One of the five is gone: the others go, too. Nothing is taken over from a live object.
         entry.shut_down();
-        let generation = entry.next_generation();
+        entry.renew(generation);
         entry.card.last_panic = Some(text.clone());
         entry.card.note.clone_from(&text);
         if entry.role == Role::Custodian {
             // Not its own fault: another custodian takes its place.
-            if is_charged {
-                self.abandon(id, text, ctx)
-            } else {
-                self.bring_up(id, Role::Custodian, false, ctx)
+            match blame {
+                Blame::Another => self.bring_up(id, Role::Custodian, false, ctx),
+                Blame::Own | Blame::Hang => self.abandon(id, text, ctx),
             }
             return;
         }
-        let verdict = if is_charged {
-            entry.failures.note(now, &policy, &mut self.rng)
-        } else {
-            Verdict::Retry(policy.base.mul_f64(0.8 + 0.4 * self.rng.unit_f64()))
+        // A hang is noticed late: those that follow one another must still fall into one window.
+        let slow = policy.hang.saturating_add(policy.cap).saturating_mul(policy.max.saturating_add(1));
+        let verdict = match blame {
+            Blame::Own => entry.failures.note(now, &policy, &mut self.rng),
+            Blame::Hang => {
+                let policy = Policy { window: policy.window.max(slow), ..policy };
+                entry.failures.note(now, &policy, &mut self.rng)
+            }
+            Blame::Another => Verdict::Retry(policy.base.mul_f64(0.8 + 0.4 * self.rng.unit_f64())),
         };
         match verdict {
             Verdict::Retry(wait) => {
@@ -97,6 +117,14 @@ impl Supervisor {
         let told =
             format!("{note}; entries are cancelled, stops stay in force; look at it, then: supervisor restart {id}");
         self.alert("critical", id.as_str(), "instance.quarantined", told);
+        let store = self.store.clone();
+        actix::spawn(async move {
+            let latch = quarantined_latch(id.as_str());
+            let kept = tokio::task::spawn_blocking(move || store.put_latch(&latch, b"failed too often")).await;
+            if let Ok(Err(error)) = kept {
+                tracing::error!(event = "latch.failed", %error, "the next start may not know of a quarantine");
+            }
+        });
         self.bring_up(id, Role::Custodian, false, ctx);
         self.notify_ended();
     }
@@ -109,10 +137,10 @@ impl Supervisor {
         let (store, recorder, home) = (self.store.clone(), self.recorder.clone(), ctx.address());
         self.alert("critical", id.as_str(), "custodian.failed", format!("the custodian failed, too: {text}"));
         actix::spawn(async move {
-            let how = How { generation, fresh: false };
+            let how = How { generation, fresh: false, release: false };
             let work = move || cancel_by_id(&recorder, prepare(&store, &recorder, &config, how)?, generation);
             let outcome = match tokio::task::spawn_blocking(work).await {
-                Ok(Ok(orders)) => Ok(orders),
+                Ok(Ok(remains)) => Ok(remains),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
@@ -125,6 +153,7 @@ impl Supervisor {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.card.state = State::Quarantined;
             entry.card.retry_at = None;
+            entry.config = None;
             entry.card.note.clone_from(&text);
             entry.release_starters(&Err(FleetError::Invalid { problems: vec![text.clone()] }));
             entry.release_waiters();
@@ -145,15 +174,18 @@ impl Supervisor {
                 .map(|entry| (entry.card.spec.id, entry.ordinal == stuck.culprit))
                 .collect();
             for (id, is_culprit) in victims {
-                let text = if is_culprit { "an actor hangs" } else { "its thread was blocked by another bot" };
-                self.fail(id, format!("{text}: no answer for {} s", limit.as_secs()), is_culprit, ctx);
+                let (blame, text) = match is_culprit {
+                    true => (Blame::Hang, "an actor hangs"),
+                    false => (Blame::Another, "its thread was blocked by another bot"),
+                };
+                self.fail(id, format!("{text}: no answer for {} s", limit.as_secs()), blame, ctx);
             }
         }
     }
 }
 
-/// Withdraws the entries of an instance that no actor can hold, and stores the outcome; answers their numbers.
-fn cancel_by_id(recorder: &RecorderHandle, prepared: Prepared, generation: u32) -> Result<Vec<u64>, PrepareError> {
+/// Withdraws the entries of an instance that no actor can hold, and stores the outcome.
+fn cancel_by_id(recorder: &RecorderHandle, prepared: Prepared, generation: u32) -> Result<Remains, PrepareError> {
     let Prepared { key, feed, recovered, seq_base, life, .. } = prepared;
     let Recovered { list, stages, mut scheduler, .. } = recovered;
     let is_entry = |order: &&supervisor_core::orders::Order| order.terms.purpose == Purpose::Entry;
@@ -161,11 +193,13 @@ fn cancel_by_id(recorder: &RecorderHandle, prepared: Prepared, generation: u32) 
     for order in &orders {
         scheduler.withdraw(list.clock(), *order);
     }
+    let mut remains = Remains { orders: orders.iter().map(|order| order.0).collect(), state: None, life };
     if list.is_empty() && !list.has_facts() && !list.has_effects() {
         let spec = list.spec().as_ref().clone();
         let instance = spec.id;
         let seq = seq_base + list.facts_written();
         let state = InstanceState { mark: list.mark(), scheduler: scheduler.state(), stages };
+        remains.state = Some(Box::new(state.clone()));
         let saved = Saved::new(life.number, spec, feed, state).and_then(|saved| saved.encode());
         match saved {
             Ok(bytes) => {
@@ -173,11 +207,12 @@ fn cancel_by_id(recorder: &RecorderHandle, prepared: Prepared, generation: u32) 
                 recorder.flush()?;
             }
             Err(error) => {
-                tracing::error!(event = "snapshot.failed", instance = instance.as_str(), %error, "not stored")
+                tracing::error!(event = "snapshot.failed", instance = instance.as_str(), %error, "not stored");
+                remains.state = None;
             }
         }
     }
-    Ok(orders.into_iter().map(|order| order.0).collect())
+    Ok(remains)
 }
 
 impl Handler<Ready> for Supervisor {
@@ -187,6 +222,10 @@ impl Handler<Ready> for Supervisor {
         let was_custodian = entry.role == Role::Custodian;
         let prepared = match prepared {
             Ok(prepared) => prepared,
+            // What failed on the way back from a failure may be there in a moment: a file, a descriptor.
+            Err(("start.failed", text)) if entry.card.state == State::Backoff => {
+                return self.fail(id, text, Blame::Own, ctx);
+            }
             Err((code, text)) => return self.give_up(id, code, text),
         };
         for remark in &prepared.remarks {
@@ -226,8 +265,21 @@ impl Handler<Abandoned> for Supervisor {
     type Result = ();
     fn handle(&mut self, Abandoned { id, outcome }: Abandoned, _: &mut Context<Self>) {
         let text = match outcome {
-            Ok(orders) if orders.is_empty() => "it had no entries open; nothing of it runs any more".to_owned(),
-            Ok(orders) => format!("entries {orders:?} were cancelled by their ids; nothing of it runs any more"),
+            Ok(Remains { orders, state, life }) => {
+                let is_stored = state.is_some();
+                if let (Some(entry), Some(state)) = (self.entries.get_mut(&id), state) {
+                    entry.card.brief = Brief::of(&state);
+                    entry.card.life = Some(life);
+                    entry.card.last = Some(Arc::from(state));
+                }
+                match (orders.is_empty(), is_stored) {
+                    (true, _) => "it had no entries open; nothing of it runs any more".to_owned(),
+                    (false, true) => {
+                        format!("entries {orders:?} were cancelled by their ids; nothing of it runs any more")
+                    }
+                    (false, false) => format!("nothing of it runs any more; its entries {orders:?} stand as they were"),
+                }
+            }
             Err(error) => format!("its entries could not be cancelled: {error}"),
         };
         self.alert("critical", id.as_str(), "instance.abandoned", text);
@@ -239,7 +291,7 @@ impl Handler<Down> for Supervisor {
     fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
         let Some(panic) = down.panic else { return };
         if self.entries.get(&down.instance).is_some_and(|entry| entry.card.generation == down.generation) {
-            self.fail(down.instance, format!("{} actor panicked: {panic}", down.actor), true, ctx);
+            self.fail(down.instance, format!("{} actor panicked: {panic}", down.actor), Blame::Own, ctx);
         }
     }
 }
@@ -248,7 +300,7 @@ impl Handler<Stalled> for Supervisor {
     type Result = ();
     fn handle(&mut self, Stalled { id, generation }: Stalled, ctx: &mut Context<Self>) {
         if self.entries.get(&id).is_some_and(|entry| entry.card.generation == generation) {
-            self.fail(id, "its worklist was lost between its actors".to_owned(), true, ctx);
+            self.fail(id, "its worklist was lost between its actors".to_owned(), Blame::Hang, ctx);
         }
     }
 }

@@ -77,13 +77,27 @@ pub struct Ready {
     pub prepared: Result<Box<Prepared>, (&'static str, String)>,
 }
 
-/// What the last resort has done: the numbers of the orders it cancelled.
+/// What is left of an instance that no actor can hold.
+pub struct Remains {
+    /// Numbers of the entries that were withdrawn.
+    pub orders: Vec<u64>,
+    /// The state with that, if it could be stored.
+    pub state: Option<Box<InstanceState>>,
+    pub life: Life,
+}
+
+/// What the last resort has done.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Abandoned {
     pub id: InstanceId,
-    pub outcome: Result<Vec<u64>, String>,
+    pub outcome: Result<Remains, String>,
 }
+
+/// The whole store was checked: what is wrong.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Verified(pub Vec<String>);
 
 /// A backup on schedule is done.
 #[derive(Message)]

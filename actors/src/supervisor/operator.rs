@@ -1,6 +1,5 @@
 //! What people ask of the supervisor actor, by way of the fleet's handle.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use actix::{Context, Handler, MessageResult};
@@ -34,7 +33,7 @@ impl Handler<Find> for Supervisor {
 impl Handler<Begin> for Supervisor {
     type Result = Result<Begun, FleetError>;
     fn handle(&mut self, Begin { id, config, fresh, auto }: Begin, ctx: &mut Context<Self>) -> Self::Result {
-        let killed = self.kill.load(Ordering::Acquire);
+        let (killed, generation) = (self.kill.load(Ordering::Acquire), self.next_generation());
         let entry = self.entry(&id)?;
         if entry.card.state.is_live() && entry.card.state != State::Stopping {
             return Ok(Begun::Already(entry.card.state));
@@ -49,17 +48,14 @@ impl Handler<Begin> for Supervisor {
         }
         // A custodian gives way, and a retry that waits is not needed any more.
         entry.shut_down();
-        entry.next_generation();
+        entry.renew(generation);
         entry.failures.forgive();
         entry.stop = None;
         entry.is_auto = auto;
         let (sender, receiver) = oneshot::channel();
         entry.starters.push(sender);
+        entry.config = config;
         let card = &mut entry.card;
-        if let Some(config) = config {
-            card.spec = Arc::new(config.spec.clone());
-            card.config = config;
-        }
         card.state = State::Starting;
         card.retry_at = None;
         card.note.clear();
@@ -112,12 +108,15 @@ impl Handler<Forget> for Supervisor {
 impl Handler<BeginStop> for Supervisor {
     type Result = Result<Option<oneshot::Receiver<()>>, FleetError>;
     fn handle(&mut self, BeginStop { id, on_stop, by }: BeginStop, _: &mut Context<Self>) -> Self::Result {
+        let generation = self.next_generation();
         let entry = self.entry(&id)?;
         if entry.card.state == State::Backoff {
             // What it has is on disk; it need not be brought up only to be stopped.
-            entry.next_generation();
+            entry.renew(generation);
             entry.card.state = State::Stopped;
             entry.card.retry_at = None;
+            entry.stop = None;
+            entry.release_waiters();
             self.notify_ended();
             return Ok(None);
         }
@@ -187,7 +186,7 @@ impl Handler<Kill> for Supervisor {
                     entry.card.state = if control == Control::Kill { State::Killed } else { State::Paused };
                 }
                 cards.push(entry.card.clone());
-            } else if live {
+            } else if live || entry.card.state == State::Backoff {
                 // It is being built: its launch will find the latch, or that it was cleared meanwhile.
                 entry.card.paused |= control == Control::ClearKill;
                 cards.push(entry.card.clone());

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Supervisor;
 use super::failure::probe_every;
-use super::messages::BackedUp;
+use super::messages::{BackedUp, Verified};
 use crate::clock::wall;
 use crate::conductor::{Command, Probe};
 use crate::settings::Backups;
@@ -27,6 +27,8 @@ pub struct Upkeep {
     backups: Backups,
     backup_due: Option<Instant>,
     is_backing_up: bool,
+    /// When the whole store is to be checked.
+    verify_due: Option<Instant>,
     probed: Instant,
     /// When the disk was found full, and the reserve last tried for.
     low_since: Option<Instant>,
@@ -36,7 +38,7 @@ pub struct Upkeep {
 
 impl Upkeep {
     /// Nothing done yet; `age` is that of the newest backup.
-    pub fn new(backups: Backups, age: Option<Duration>) -> Self {
+    pub fn new(backups: Backups, age: Option<Duration>, verify: bool) -> Self {
         let due = |every: Duration| {
             let wait = age.map_or(SETTLE, |age| every.saturating_sub(age).max(SETTLE));
             Instant::now().checked_add(wait)
@@ -45,6 +47,7 @@ impl Upkeep {
             backup_due: backups.every.and_then(due),
             backups,
             is_backing_up: false,
+            verify_due: verify.then(|| Instant::now() + SETTLE),
             probed: Instant::now(),
             low_since: None,
             failed: None,
@@ -76,6 +79,19 @@ impl Supervisor {
             StorageState::Failed { error } => self.storage_has_failed(&error),
         }
         self.back_up(now, ctx);
+        self.verify(now, ctx);
+    }
+
+    /// Checks what the start had no time for: history, on a thread of its own.
+    fn verify(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        if self.upkeep.verify_due.take_if(|due| now >= *due).is_none() {
+            return;
+        }
+        let (store, home) = (self.store.clone(), ctx.address());
+        actix::spawn(async move {
+            let found = tokio::task::spawn_blocking(move || store.verify().problems().collect::<Vec<_>>()).await;
+            home.do_send(Verified(found.unwrap_or_else(|error| vec![error.to_string()])));
+        });
     }
 
     fn storage_is_good(&mut self) {
@@ -148,6 +164,19 @@ impl Supervisor {
             let done = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()));
             home.do_send(BackedUp(done));
         });
+    }
+}
+
+impl Handler<Verified> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Verified(problems): Verified, _: &mut Context<Self>) {
+        if problems.is_empty() {
+            tracing::info!(event = "store.verified", "the whole store is whole");
+        }
+        for problem in problems {
+            let text = format!("{problem}; what the bots go on from is whole; see: supervisor store verify");
+            self.alert("critical", "", "store.damaged", text);
+        }
     }
 }
 

@@ -217,6 +217,11 @@ impl Worklist {
         self.queue.front().map(|envelope| &envelope.message)
     }
 
+    /// Everything that waits, the next one first.
+    pub fn waiting(&self) -> impl Iterator<Item = &Message> {
+        self.queue.iter().map(|envelope| &envelope.message)
+    }
+
     /// True when nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -69,6 +69,7 @@ use super::exposure::{Exposure, Funds, Hold};
 use super::limits::{RULES, Review, Veto};
 use super::table::{Applies, applies};
 use crate::domain::{InstrumentIx, Notional, OrderKind, OrderNo, Price, Qty, Quotes, Side, Timestamp};
+use crate::instance::Control;
 use crate::orders::{Intent, Protect, Terms};
 use crate::spec::InstanceSpec;
 
@@ -103,6 +104,26 @@ pub struct Latches {
     pub paused: bool,
     /// The instance is stopping.
     pub stopping: bool,
+}
+
+impl Latches {
+    /// What a command makes of them.
+    pub const fn obey(&mut self, control: Control) {
+        match control {
+            Control::Pause => self.paused = true,
+            Control::Resume => self.paused = false,
+            Control::Kill => self.killed = true,
+            // After a kill every bot waits for its operator: cleared means paused, not running.
+            Control::ClearKill => {
+                self.killed = false;
+                self.paused = true;
+            }
+            Control::Stop(_) => self.stopping = true,
+            Control::Start => self.stopping = false,
+            // In custody the worklist lets no entry through: the operator's own latches stay as they are.
+            Control::Revise { .. } | Control::Quarantine | Control::Release => {}
+        }
+    }
 }
 
 /// An order that was approved a moment ago, for the duplicate rule.

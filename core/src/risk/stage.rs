@@ -58,21 +58,7 @@ impl Risk {
     }
 
     fn on_control(&mut self, cx: &Cx<'_>, control: Control, out: &mut Outbox) {
-        let latches = self.gate.latches_mut();
-        match control {
-            Control::Pause => latches.paused = true,
-            Control::Resume => latches.paused = false,
-            Control::Kill => latches.killed = true,
-            // After a kill every bot waits for its operator: cleared means paused, not running.
-            Control::ClearKill => {
-                latches.killed = false;
-                latches.paused = true;
-            }
-            Control::Stop(_) => latches.stopping = true,
-            Control::Start => latches.stopping = false,
-            // In custody the worklist lets no entry through: the operator's own latches stay as they are.
-            Control::Revise { .. } | Control::Quarantine | Control::Release => {}
-        }
+        self.gate.latches_mut().obey(control);
         let cancel = match control {
             Control::Kill => Some((true, CancelReason::Kill)),
             Control::Pause | Control::Quarantine | Control::Stop(OnStop::CancelEntries) => {

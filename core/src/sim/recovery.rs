@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::feed::Feed;
 use super::scheduler::Scheduler;
 use crate::domain::{OrderNo, Purpose, Timestamp};
-use crate::instance::{Audit, Effect, Fact, FactRecord, InstanceState, Revision, Stages, Worklist};
+use crate::instance::{Audit, Effect, Fact, FactRecord, InstanceState, Message, Revision, RiskIn, Stages, Worklist};
+use crate::risk::Latches;
 use crate::spec::InstanceSpec;
 
 /// An instance that can go on.
@@ -31,6 +32,18 @@ impl Recovered {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         self.list.is_empty() && !self.list.has_effects()
+    }
+
+    /// The gate's latches as they will be once the commands that wait have reached it.
+    #[must_use]
+    pub fn latches(&self) -> Latches {
+        let mut latches = self.stages.risk.gate().latches();
+        for message in self.list.waiting() {
+            if let Message::Risk(RiskIn::Control(control)) = message {
+                latches.obey(*control);
+            }
+        }
+        latches
     }
 
     /// The state once everything that waits is worked off, for a look at it. What that brings is recorded nowhere: an

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use super::format::{Counts, FORMAT, Progress, Record, Writer};
 use super::{BackupError, BackupInfo, SUFFIX, check, list, names};
+use crate::disk::Room;
 use crate::journal::StoreError;
-use crate::key::{FactId, InstanceKey};
+use crate::key::{FactId, InstanceKey, fact_key, parse_fact_key};
 use crate::lock::create_private;
+use crate::reserve::Reserve;
 use crate::stamp;
 use crate::store::{SCHEMA_VERSION, Store};
 
@@ -27,13 +29,15 @@ const END_BYTES: u64 = 5 + 4 * 8 + 4 + 4;
 /// stays). `now_ms` is the moment that it is named after, in milliseconds since 1970.
 ///
 /// # Errors
-/// Nothing was written if the store is damaged, the disk is full, or an instance could not be read at rest.
+/// Nothing was written if the store is damaged, the disk is full or less than twice the reserve would stay free, or an
+/// instance could not be read at rest.
 pub fn create(store: &Store, dir: &Path, now_ms: i64, keep: usize) -> Result<BackupInfo, BackupError> {
     let failed = |path: &Path, during| {
         let path = path.to_path_buf();
         move |source| BackupError::Io { path, during, source }
     };
     create_private(dir).map_err(failed(dir, "created"))?;
+    Reserve::beside(store.dir()).spares(dir, expected_bytes(store, dir)?).map_err(StoreError::from)?;
     let temporary = dir.join(TEMPORARY);
     let written = write(store, &temporary, now_ms).and_then(|()| check(&temporary));
     let mut info = written.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
@@ -44,6 +48,13 @@ pub fn create(store: &Store, dir: &Path, now_ms: i64, keep: usize) -> Result<Bac
     info.path = path;
     thin_out(dir, &info.path, keep)?;
     Ok(info)
+}
+
+/// As large as the last one; the first will hardly be larger than the data.
+fn expected_bytes(store: &Store, dir: &Path) -> Result<u64, BackupError> {
+    let last = list(dir)?.into_iter().find_map(|entry| entry.info.ok());
+    let data = || fs::metadata(store.dir().join("db")).map_or(0, |file| file.len());
+    Ok(last.map_or_else(data, |last| last.bytes))
 }
 
 /// Backups in the same millisecond get the next one's name.
@@ -132,6 +143,15 @@ fn go_back(writer: &mut Writer<BufWriter<File>>, to: &Progress) -> io::Result<()
     Ok(())
 }
 
+/// Where the facts begin that are needed to go on: at the oldest snapshot, with the fact that it was taken after.
+fn beginning(store: &Store, instance: &InstanceKey, snapshots: &[FactId]) -> Result<Option<FactId>, StoreError> {
+    let Some(oldest) = snapshots.first() else { return Ok(None) };
+    // A snapshot bears the epoch in which it was taken, its fact may be of an earlier one.
+    let (low, high) = (fact_key(instance, FactId::MIN), fact_key(instance, *oldest));
+    let row = store.disk().rows(Room::Facts, &low..=&high)?.next_back().transpose()?;
+    Ok(row.and_then(|(key, _)| parse_fact_key(&key)).map(|(_, id)| id))
+}
+
 /// Snapshots first, and facts up to the last one seen after that: so no snapshot is ahead of the facts.
 fn write_once(store: &Store, instance: &InstanceKey, writer: &mut Writer<BufWriter<File>>) -> Result<(), Stop> {
     let snapshots = store.snapshot_ids(instance)?;
@@ -141,9 +161,10 @@ fn write_once(store: &Store, instance: &InstanceKey, writer: &mut Writer<BufWrit
         writer.write(&Record::Snapshot { id: *id, bytes })?;
     }
     let Some(last) = store.last_fact_id(instance)? else { return Ok(()) };
+    let begin = beginning(store, instance, &snapshots)?;
     let mut before: Option<FactId> = None;
     while before < Some(last) {
-        let from = before.map(|id| FactId { seq: id.seq.saturating_add(1), ..id });
+        let from = before.map(|id| FactId { seq: id.seq.saturating_add(1), ..id }).or(begin);
         let mut facts = store.facts(instance, from, FACTS_AT_ONCE)?;
         facts.retain(|fact| fact.id() <= last);
         let Some(first) = facts.first().map(|fact| fact.id()) else { return Err(Stop::Moved) };

@@ -73,23 +73,44 @@ fn seen(path: &Path) -> Vec<(String, Vec<u64>, Vec<u64>)> {
 }
 
 #[test]
-fn a_backup_holds_everything_and_is_named_after_its_moment() {
+fn a_backup_holds_what_is_needed_to_go_on_and_is_named_after_its_moment() {
     let place = lived();
     let info = place.create(NOW, 3);
     assert_eq!(info.name, "20261120T120000.000Z-000001.backup");
-    assert_eq!((info.instances, info.facts, info.snapshots, info.latches), (3, 44, 3, 1));
+    assert_eq!((info.instances, info.facts, info.snapshots, info.latches), (3, 35, 3, 1));
     assert_eq!((info.created_ms, info.epoch, info.schema), (NOW, 1, SCHEMA_VERSION));
     assert_eq!(info.bytes, fs::metadata(&info.path).unwrap().len());
     assert_eq!(check(&info.path).unwrap(), info);
     let entry = list(&place.dir()).unwrap().remove(0);
     assert_eq!(entry.info.unwrap(), info, "the cheap look says the same");
     let expected = [
-        ("grid".to_string(), vec![10, 30], (1..=40).collect::<Vec<u64>>()),
+        ("grid".to_string(), vec![10, 30], (10..=40).collect::<Vec<u64>>()),
         ("trend".to_string(), vec![], vec![0, 1, 2, 3]),
         ("young".to_string(), vec![0], vec![]),
     ];
     assert_eq!(seen(&info.path), expected);
     assert_eq!(fs::read_dir(place.dir()).unwrap().count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn a_snapshot_of_a_later_epoch_than_its_fact_is_backed_up_with_that_fact() {
+    let place = Place::new();
+    append(&place.store, "grid", 1..=20);
+    let Place { root, store, _lock } = place;
+    drop(store);
+    let place = Place { store: Store::open(&_lock).unwrap(), root, _lock };
+    place.store.write_snapshot(&key("grid"), 20, b"state").unwrap();
+    let info = place.create(NOW, 3);
+    assert_eq!(seen(&info.path), [("grid".to_string(), vec![20], vec![20])]);
+    append(&place.store, "grid", 21..=25);
+    let info = place.create(NOW + 1, 3);
+    assert_eq!(seen(&info.path), [("grid".to_string(), vec![20], (20..=25).collect())]);
+    let Place { root, store, _lock } = place;
+    drop(store);
+    crate::restore::restore(&_lock, &info.path, NOW + 2, &crate::migrate::Unchanged).unwrap();
+    let store = Store::open(&_lock).unwrap();
+    assert_eq!((store.floor(&key("grid")).unwrap(), store.verify().is_whole()), (Some(20), true));
+    drop(root);
 }
 
 #[test]

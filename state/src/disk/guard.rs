@@ -1,17 +1,18 @@
 //! What stands between the database and us: panics become errors, and a failure is remembered.
 //!
 //! Owns the health of one opening of the database: good, full or bad, and it only gets worse. Promises that after a
-//! failed write, flush or sync, or a panic, every operation is refused. Never repairs anything.
+//! failed write, flush or sync, or a panic, every operation is refused, also one that was waiting for its turn to sync.
+//! Never repairs anything.
 
 use std::any::Any;
 #[cfg(test)]
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 #[cfg(test)]
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::DiskError;
 
@@ -24,6 +25,8 @@ const BAD: u8 = 2;
 pub(super) struct Guard {
     dir: Arc<Path>,
     health: Arc<AtomicU8>,
+    /// Held from a flush until its sync has answered and the health says so.
+    syncing: Arc<Mutex<()>>,
     #[cfg(test)]
     full_in: Arc<AtomicU64>,
 }
@@ -33,6 +36,7 @@ impl Guard {
         Self {
             dir: dir.into(),
             health: Arc::new(AtomicU8::new(GOOD)),
+            syncing: Arc::default(),
             #[cfg(test)]
             full_in: Arc::default(),
         }
@@ -87,6 +91,22 @@ impl Guard {
         })
     }
 
+    /// Runs a flush and its sync, one pair at a time. The system tells of lost pages only once for each open file: the
+    /// next sync of the same file succeeds, so whoever asks for it has to find the store refused.
+    pub(super) fn sync<T, F, S>(
+        &self,
+        flush: impl FnOnce() -> Result<T, F>,
+        sync: impl FnOnce() -> Result<(), S>,
+    ) -> Result<(), DiskError>
+    where
+        F: std::error::Error + Send + Sync + 'static,
+        S: std::error::Error + Send + Sync + 'static,
+    {
+        let _turn = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.run_once("flush", flush)?;
+        self.run_once("sync", sync)
+    }
+
     fn failed(&self, during: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> DiskError {
         DiskError::Failed { dir: self.dir.to_path_buf(), during, source: Box::new(source) }
     }
@@ -117,6 +137,7 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::channel;
 
     fn guard() -> Guard {
         Guard::new(Path::new("here"))
@@ -137,5 +158,28 @@ mod tests {
         assert_eq!(guard.run("read", || io::Result::Ok(1)).unwrap(), 1);
         assert!(guard.run_once("sync", || io::Result::<()>::Err(io::Error::other("no space"))).is_err());
         assert!(matches!(guard.run_once("sync", || io::Result::Ok(())), Err(DiskError::Broken { .. })));
+    }
+
+    /// The second sync would succeed: the system has told its error to the first.
+    #[test]
+    fn a_sync_beside_one_that_fails_is_refused() {
+        let guard = guard();
+        let (first, is_first) = channel();
+        let (second, is_second) = channel();
+        let refused = move || {
+            first.send(()).unwrap();
+            is_second.recv().unwrap();
+            // Time for the second to go wrong, if it can.
+            (0..10_000).for_each(|_| std::thread::yield_now());
+            Err(io::Error::from_raw_os_error(5))
+        };
+        std::thread::scope(|scope| {
+            let failing = scope.spawn(|| guard.sync(|| io::Result::Ok(7), refused));
+            is_first.recv().unwrap();
+            second.send(()).unwrap();
+            let beside = guard.sync(|| io::Result::Ok(8), || io::Result::Ok(()));
+            assert!(matches!(beside, Err(DiskError::Broken { during: "flush", full: false, .. })), "{beside:?}");
+            assert!(matches!(failing.join().unwrap(), Err(DiskError::Failed { during: "sync", .. })));
+        });
     }
 }

@@ -17,8 +17,8 @@ const CHECKSUM_AT: usize = SLOT_BYTES - 4;
 pub(super) enum Slot {
     /// Not used yet: zeros.
     Empty,
-    /// The first one.
-    Header { epoch: u32, schema: u32 },
+    /// The first one. `instances` is how many slots of instances there are at least; 0 when it was not counted yet.
+    Header { epoch: u32, schema: u32, instances: u32 },
     /// The second one.
     Latches(LatchMark),
     /// All others.
@@ -30,12 +30,13 @@ impl Slot {
         let mut out = Writer { bytes: [0; SLOT_BYTES], at: 0 };
         match self {
             Slot::Empty => return out.bytes,
-            Slot::Header { epoch, schema } => {
+            Slot::Header { epoch, schema, instances } => {
                 out.put(b"H");
                 out.put(MAGIC);
                 out.put(&VERSION.to_be_bytes());
                 out.put(&epoch.to_be_bytes());
                 out.put(&schema.to_be_bytes());
+                out.put(&instances.to_be_bytes());
             }
             Slot::Latches(LatchMark { settled, next }) => {
                 out.put(b"L");
@@ -68,8 +69,8 @@ impl Slot {
         match (from.take::<1>()?, number) {
             ([b'H'], 0) => {
                 let known = from.take::<8>()? == MAGIC && from.u32()? == VERSION;
-                let (epoch, schema) = (from.u32()?, from.u32()?);
-                known.then_some(Slot::Header { epoch, schema })
+                let (epoch, schema, instances) = (from.u32()?, from.u32()?, from.u32()?);
+                known.then_some(Slot::Header { epoch, schema, instances })
             }
             ([b'L'], 1) => {
                 let (settled, next) = (from.sum()?, from.sum()?);
@@ -160,7 +161,8 @@ mod tests {
         let sum = |count| LatchSum { count, sum: u64::MAX - 3, kill: count == 7 };
         let grid = InstanceKey::new("sixteen-letters!").unwrap();
         let slots = [
-            (0, Slot::Header { epoch: 9, schema: 2 }),
+            (0, Slot::Header { epoch: 9, schema: 2, instances: 0 }),
+            (0, Slot::Header { epoch: 9, schema: 2, instances: 70_000 }),
             (1, Slot::Latches(LatchMark { settled: sum(7), next: Some(sum(8)) })),
             (1, Slot::Latches(LatchMark::default())),
             (5, Slot::Instance(grid, Mark { last: id(3, u64::MAX), snapshot: id(2, 40), snapshots: 2 })),

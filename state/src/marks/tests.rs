@@ -104,9 +104,35 @@ fn damaged_slots_are_counted_and_the_others_read() {
         assert_eq!(there, (slot != 0, slot != 1, if slot < 2 { 3 } else { 2 }));
     }
     fs::write(path(dir.path()), &whole[..100]).unwrap();
-    assert_eq!(read(dir.path()).unwrap().unwrap().1, 1);
+    assert_eq!(read(dir.path()).unwrap().unwrap().1, 1 + 3);
     fs::write(path(dir.path()), b"").unwrap();
     assert_eq!(read(dir.path()).unwrap().unwrap(), (Known::default(), 1));
+}
+
+#[test]
+fn slots_that_were_cut_off_or_zeroed_are_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut marks = Marks::create(dir.path(), known(1)).unwrap();
+    for name in ["a", "b", "c"] {
+        let mut reached = Reached::default();
+        reached.fact(key(name), id(1, 5));
+        marks.publish(reached);
+    }
+    let (whole, found) = (fs::read(path(dir.path())).unwrap(), marks.known().clone());
+    drop(Marks::create(dir.path(), found).unwrap());
+    assert_eq!(fs::read(path(dir.path())).unwrap(), whole, "counted when they are made as when they are added");
+    let damaged = |bytes: &[u8]| {
+        fs::write(path(dir.path()), bytes).unwrap();
+        read(dir.path()).unwrap().unwrap().1
+    };
+    for kept in 2..=5 {
+        let mut zeroed = whole.clone();
+        zeroed[kept * SLOT_BYTES..].fill(0);
+        assert_eq!((damaged(&whole[..kept * SLOT_BYTES]), damaged(&zeroed)), (5 - kept, 5 - kept));
+    }
+    // An earlier program did not count.
+    let header = Slot::Header { epoch: 1, schema: 2, instances: 0 }.bytes(0);
+    assert_eq!(damaged(&[header.as_slice(), &whole[SLOT_BYTES..2 * SLOT_BYTES]].concat()), 0);
 }
 
 #[test]

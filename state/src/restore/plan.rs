@@ -1,11 +1,12 @@
 //! What goes into a new store: per instance and for the latches, from where.
 //!
-//! Promises that an instance is kept only if it lost nothing, that otherwise the newest good backup that holds it is
-//! taken, and that latches are only ever added when in doubt. Never writes.
+//! Promises that an instance is kept only if it lost nothing that it needs to go on, that otherwise the newest good
+//! backup that holds it is taken, and that a store which the system refuses to read is not planned for. Never writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::latches::{self, Present};
 use super::report::{Latches, RestoredInstance, Source, facts_between};
 use super::wreck::Wreck;
 use crate::backup::{self, BackupError, BackupInfo, ReadError, Record};
@@ -18,7 +19,7 @@ use crate::verify::{self, InstanceReport, Problems, Scope};
 pub(super) struct Catalog {
     pub(super) info: BackupInfo,
     instances: BTreeMap<InstanceKey, Option<FactId>>,
-    latches: BTreeMap<String, Vec<u8>>,
+    pub(super) latches: BTreeMap<String, Vec<u8>>,
 }
 
 /// An instance of the new store.
@@ -63,11 +64,15 @@ pub(super) fn catalog(path: &Path) -> Result<Catalog, BackupError> {
 
 /// Plans a store that keeps what is whole in `wreck` and takes the rest from `backups`. `bad` could not be kept
 /// although they looked whole.
+///
+/// # Errors
+/// The system refused to read the store or the backups: nothing can be said about what is in them.
 pub(super) fn salvage(
     wreck: &mut Wreck,
     known: &Known,
     backups: &Path,
     bad: &BTreeSet<InstanceKey>,
+    present: &Present,
 ) -> Result<Plan, StoreError> {
     let reports = reports(wreck, known);
     // Who had a snapshot cannot go on without one, however many facts are there.
@@ -78,7 +83,7 @@ pub(super) fn salvage(
     };
     let mut wanted: BTreeSet<InstanceKey> =
         reports.iter().filter(|report| !is_kept(report)).map(|report| report.instance).collect();
-    let (readable, latches_from) = readable_latches(wreck, known);
+    let latches_from = present.source();
     let is_all_there = wanted.is_empty() && latches_from == Latches::Kept && wreck.ask(|_| ()).is_some();
     let mut notes = Vec::new();
     let catalogs = if is_all_there { Vec::new() } else { catalogs(backups, &mut wanted, &mut notes)? };
@@ -92,34 +97,32 @@ pub(super) fn salvage(
     for instance in forgotten.difference(&named) {
         instances.push(from_backup(*instance, None, &catalogs));
     }
-    let mut latches = readable;
-    if latches_from == Latches::Merged {
-        merge_latches(&mut latches, catalogs.first(), known, &mut notes);
-    }
-    follow_instances(&instances, &catalogs, &mut latches);
-    lock_lost(&instances, &mut latches);
+    let mut latches = latches::merged(present, catalogs.first(), known, &mut notes);
+    latches::follow(&mut instances, &catalogs, present, &mut latches);
+    latches::lock_lost(&instances, &mut latches);
     let reached = instances.iter().filter_map(|planned| planned.told.reached).map(|id| id.epoch).max();
     let epoch = highest_epoch(wreck, known, backups)?.max(reached.unwrap_or(0));
+    wreck.refused()?;
     Ok(Plan { instances, catalogs, latches, latches_from, notes, epoch })
 }
 
-/// Plans the store that stands in one backup. Instances that are known and not in it are lost; a kill that is set now
-/// stays set.
+/// Plans the store that stands in one backup. Instances that are known and not in it are lost; a kill switch, pauses
+/// and stops that are set now stay set.
+///
+/// # Errors
+/// The system refused to copy a store that cannot be read as it is.
 pub(super) fn whole_backup(
     wreck: &mut Wreck,
     known: &Known,
     catalog: Catalog,
     backups: &Path,
 ) -> Result<Plan, StoreError> {
-    let present = instances(wreck);
-    let named: BTreeSet<InstanceKey> = present.into_iter().chain(known.instances.keys().copied()).collect();
+    let present = latches::present(wreck, known);
+    let named: BTreeSet<InstanceKey> = instances(wreck).into_iter().chain(known.instances.keys().copied()).collect();
     let all: BTreeSet<InstanceKey> = named.into_iter().chain(catalog.instances.keys().copied()).collect();
     let epoch = highest_epoch(wreck, known, backups)?.max(catalog.info.epoch);
-    let (present, _) = readable_latches(wreck, known);
-    let mut latches = catalog.latches.clone();
-    latches.extend(present.into_iter().filter(|(name, _)| name == "kill"));
     let mut notes = Vec::new();
-    keep_kill(&mut latches, known, &mut notes);
+    let mut latches = latches::backed_up(&present, &catalog, known, &mut notes);
     let catalogs = vec![catalog];
     let instances: Vec<Planned> = all
         .into_iter()
@@ -129,8 +132,9 @@ pub(super) fn whole_backup(
             from_backup(instance, last.max(marked), &catalogs)
         })
         .collect();
-    lock_lost(&instances, &mut latches);
-    Ok(Plan { instances, catalogs, latches, latches_from: Latches::Merged, notes, epoch })
+    wreck.refused_though_readable()?;
+    latches::lock_lost(&instances, &mut latches);
+    Ok(Plan { instances, catalogs, latches, latches_from: Latches::Backup, notes, epoch })
 }
 
 fn instances(wreck: &mut Wreck) -> BTreeSet<InstanceKey> {
@@ -138,7 +142,7 @@ fn instances(wreck: &mut Wreck) -> BTreeSet<InstanceKey> {
 }
 
 /// Whether the marks speak of this store; they do, if it cannot tell.
-fn is_bound(wreck: &mut Wreck, known: &Known) -> bool {
+pub(super) fn is_bound(wreck: &mut Wreck, known: &Known) -> bool {
     wreck.ask(|store| store.is_bound_by(known).unwrap_or(true)).unwrap_or(true)
 }
 
@@ -158,9 +162,10 @@ fn reports(wreck: &mut Wreck, known: &Known) -> Vec<InstanceReport> {
 }
 
 fn kept(report: &InstanceReport) -> Planned {
-    let note = (!report.is_whole()).then(|| {
-        let from = report.snapshots.last().map_or("the beginning".to_string(), |id| format!("the snapshot of {id}"));
-        format!("a damaged snapshot was left out, it goes on from {from} and the facts after it")
+    let snapshots = report.snapshots_reached();
+    let note = report.problems.first().map(|problem| {
+        let from = snapshots.last().map_or("the beginning".to_string(), |id| format!("the snapshot of {id}"));
+        format!("{problem}; it goes on from {from} and the facts after it, which are whole")
     });
     let told = RestoredInstance {
         instance: report.instance,
@@ -170,7 +175,7 @@ fn kept(report: &InstanceReport) -> Planned {
         facts_lost_at_least: 0,
         note,
     };
-    Planned { told, catalog: None, snapshots: report.snapshots.clone() }
+    Planned { told, catalog: None, snapshots }
 }
 
 fn replaced(report: &InstanceReport, known: &Known, catalogs: &[Catalog]) -> Planned {
@@ -214,70 +219,6 @@ fn catalogs(
         }
     }
     Ok(found)
-}
-
-/// The latches that can be read, and whether those are all.
-fn readable_latches(wreck: &mut Wreck, known: &Known) -> (BTreeMap<String, Vec<u8>>, Latches) {
-    let bound = is_bound(wreck, known);
-    let read = wreck.ask(|store| {
-        let mut problems = Problems::default();
-        let readable = store.readable_latches(&mut problems);
-        (readable.latches, readable.sum.filter(|_| problems.told().is_empty()))
-    });
-    let Some((latches, sum)) = read else { return (BTreeMap::new(), Latches::Merged) };
-    let mark = known.latches.filter(|_| bound);
-    let is_whole = sum.is_some_and(|sum| mark.is_none_or(|mark| mark.accepts(sum)));
-    (latches, if is_whole { Latches::Kept } else { Latches::Merged })
-}
-
-/// When in doubt a latch is set: what stands in the backup is added.
-fn merge_latches(
-    latches: &mut BTreeMap<String, Vec<u8>>,
-    newest: Option<&Catalog>,
-    known: &Known,
-    notes: &mut Vec<String>,
-) {
-    let readable = latches.len();
-    for (name, value) in newest.iter().flat_map(|of| &of.latches) {
-        latches.entry(name.clone()).or_insert_with(|| value.clone());
-    }
-    keep_kill(latches, known, notes);
-    if let Some(mark) = known.latches {
-        let (stored, now) = (mark.settled.count, latches.len());
-        notes.push(format!(
-            "halts, pauses and stops: {stored} entries were stored, {readable} could be read, {now} are set"
-        ));
-    }
-}
-
-/// The marks know whether the kill switch was thrown.
-fn keep_kill(latches: &mut BTreeMap<String, Vec<u8>>, known: &Known, notes: &mut Vec<String>) {
-    let was_set = known.latches.is_some_and(|mark| mark.settled.kill || mark.next.is_some_and(|next| next.kill));
-    if was_set && !latches.contains_key("kill") {
-        latches.insert("kill".to_string(), b"restored: the switch was on, who threw it is lost".to_vec());
-        notes.push("the kill switch was on and stays on; who threw it and why is lost".to_string());
-    }
-}
-
-/// Where the present life of an instance begins belongs to its records: both come from one place.
-fn follow_instances(instances: &[Planned], catalogs: &[Catalog], latches: &mut BTreeMap<String, Vec<u8>>) {
-    for Planned { told, catalog, .. } in instances {
-        let Some(of) = catalog.and_then(|at| catalogs.get(at)) else { continue };
-        let name = format!("life/{}", told.instance);
-        match of.latches.get(&name) {
-            Some(value) => drop(latches.insert(name, value.clone())),
-            None => drop(latches.remove(&name)),
-        }
-    }
-}
-
-fn lock_lost(instances: &[Planned], latches: &mut BTreeMap<String, Vec<u8>>) {
-    for Planned { told, .. } in instances {
-        if told.source == Source::Lost {
-            let why = b"its records were lost and no backup holds them".to_vec();
-            latches.insert(format!("lost/{}", told.instance), why);
-        }
-    }
 }
 
 /// The highest epoch that anything with a seal has seen, so that the next one is new.

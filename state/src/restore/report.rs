@@ -11,7 +11,7 @@ use crate::stamp;
 /// Where an instance's records came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// From the store that was replaced: nothing is lost.
+    /// From the store that was replaced: nothing that it needs to go on is lost; if anything else is, a note says so.
     Kept,
     /// From a backup made at this moment, in milliseconds since 1970.
     Backup {
@@ -48,6 +48,8 @@ pub enum Latches {
     Kept,
     /// Put together from what could be read and from the backup: whatever stands in one of them is set.
     Merged,
+    /// From the backup that was asked for; a kill switch, pauses and stops that were set before stay set as well.
+    Backup,
 }
 
 /// What a restore did.
@@ -82,6 +84,10 @@ impl RestoreReport {
                  is set in one of them stays set, later changes may be missing"
                     .to_string()
             }
+            Latches::Backup => {
+                "halts, pauses and stops: those of the backup, and whatever was set before this restore stays set"
+                    .to_string()
+            }
         });
         lines.extend(self.notes.iter().cloned());
         lines
@@ -92,6 +98,7 @@ impl RestoredInstance {
     fn line(&self) -> String {
         let Self { instance, source, facts_lost_at_least: lost, .. } = self;
         let text = match source {
+            Source::Kept if self.note.is_some() => format!("{instance}: kept"),
             Source::Kept => format!("{instance}: unharmed, kept"),
             Source::Backup { name, created_ms } => {
                 let made = stamp::in_words(*created_ms);
@@ -169,7 +176,7 @@ mod tests {
         let expected = [
             "the store was replaced: a page is damaged",
             "what was there lies in store.damaged-x",
-            "grid-btc: unharmed, kept; a snapshot was left out",
+            "grid-btc: kept; a snapshot was left out",
             "trend-eth: back to the backup of 1970-01-01 00:00:00 UTC (b.backup); at least 37 facts lost",
             "x: lost, no backup holds it; it stays quarantined until started anew",
             "halts, pauses and stops: unharmed, kept",

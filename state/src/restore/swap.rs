@@ -2,16 +2,18 @@
 //!
 //! Owns the names: `store.new` is being built; `store.new.KIND-TIME` is complete, verified and on the device, and the
 //! store that it replaces goes to `store.KIND-TIME`. Promises that a swap found half done is taken back before anything
-//! else is looked at, and that the old store is never removed by a swap. Only the oldest of those put aside go, and
-//! never one of an earlier schema version.
+//! else is looked at, also when somebody has opened, and so made, an empty store in the gap; and that the old store is
+//! never removed by a swap. Only the oldest of those put aside go, and never one of an earlier schema version.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::wreck;
 use crate::journal::StoreError;
 use crate::lock::StateDir;
 use crate::stamp;
+use crate::store::Store;
 
 const STORE: &str = "store";
 const NEW: &str = "store.new";
@@ -29,17 +31,41 @@ pub(super) fn salvage_dir(lock: &StateDir) -> PathBuf {
 }
 
 /// Takes back a swap that was not completed and removes what was being built.
+///
+/// # Errors
+/// A file could not be handled, or the system refused to look at what stands in the place of the store.
 pub(super) fn tidy(lock: &StateDir) -> Result<(), StoreError> {
     let (dir, store) = (lock.path(), lock.store_dir());
     for name in names(dir, NEW)? {
         let aside = name.strip_prefix("store.new.").map(|kind| dir.join(format!("{STORE}.{kind}")));
-        if let Some(aside) = aside.filter(|aside| aside.exists() && !store.exists()) {
+        if let Some(aside) = aside.filter(|aside| aside.exists())
+            && holds_nothing(lock)?
+        {
+            clear(&store)?;
             rename(&aside, &store)?;
             sync(dir)?;
         }
-        remove(&dir.join(name))?;
+        clear(&dir.join(name))?;
     }
     Ok(())
+}
+
+/// Whether nothing stands in the place of the store, or a store without any row. It is a copy that is looked at: the
+/// database may write to its files for a moment after it was closed.
+fn holds_nothing(lock: &StateDir) -> Result<bool, StoreError> {
+    let (store, copy) = (lock.store_dir(), salvage_dir(lock));
+    if !Store::has_data(&store) {
+        return Ok(true);
+    }
+    clear(&copy)?;
+    wreck::copy_data(&store, &copy).map_err(|source| beside(&copy, "copied", source))?;
+    let is_new = match Store::peek(&copy).and_then(|store| store.is_new()) {
+        Err(error) if wreck::is_refusal(&error) => return Err(error),
+        // What cannot be read is something.
+        looked => looked.unwrap_or(false),
+    };
+    clear(&copy)?;
+    Ok(is_new)
 }
 
 /// Makes room for a store to be built.

@@ -97,6 +97,8 @@ fn of<'a>(report: &'a RestoreReport, name: &str) -> &'a RestoredInstance {
     report.instances.iter().find(|of| of.instance == key(name)).unwrap()
 }
 
+mod rows;
+
 #[test]
 fn a_new_directory_needs_no_words_and_each_opening_is_a_new_epoch() {
     let place = Place::new();
@@ -273,6 +275,8 @@ fn marks_and_epoch_that_are_missing_or_damaged_are_made_anew() {
         fs::remove_file(place.root.path().join(name)).unwrap();
         let opened = place.open();
         assert!(opened.told.is_none() && last(&opened.store, "grid") == Some(30), "{name}");
+        let missed = opened.remarks.iter().filter(|remark| remark.contains("marks") && remark.contains("missing"));
+        assert_eq!(missed.count(), usize::from(name == "marks"), "{:?}", opened.remarks);
         drop(opened);
         assert!(place.exists(name));
         let mut bytes = fs::read(place.root.path().join(name)).unwrap();
@@ -305,7 +309,7 @@ fn a_newer_schema_is_no_damage_and_nothing_is_touched() {
 #[test]
 fn a_start_after_a_crash_at_any_step_of_the_swap_ends_as_if_there_had_been_none() {
     let damage = |place: &Place| place.spoil(|store| lose_facts(store, "trend", 27..=30));
-    let steps: [&dyn Fn(&Place); 4] = [
+    let steps: [&dyn Fn(&Place); 6] = [
         &|place| fs::create_dir(place.root.path().join("store.new")).unwrap(),
         // Complete, and the old one is still in place.
         &|place| fs::create_dir(place.root.path().join("store.new.damaged-x")).unwrap(),
@@ -313,6 +317,17 @@ fn a_start_after_a_crash_at_any_step_of_the_swap_ends_as_if_there_had_been_none(
         &|place| {
             fs::create_dir(place.root.path().join("store.new.damaged-x")).unwrap();
             fs::rename(place.lock.store_dir(), place.root.path().join("store.damaged-x")).unwrap();
+        },
+        // The same, and somebody has opened what was not there.
+        &|place| {
+            fs::create_dir(place.root.path().join("store.new.damaged-x")).unwrap();
+            fs::rename(place.lock.store_dir(), place.root.path().join("store.damaged-x")).unwrap();
+            assert!(matches!(Store::open(&place.lock), Err(StoreError::Rewound { stored: 0, .. })));
+        },
+        &|place| {
+            fs::create_dir(place.root.path().join("store.new.damaged-x")).unwrap();
+            fs::rename(place.lock.store_dir(), place.root.path().join("store.damaged-x")).unwrap();
+            drop(Store::peek(&place.lock.store_dir()).unwrap());
         },
         &|_| {},
     ];
@@ -353,11 +368,16 @@ fn an_operator_gets_the_backup_that_was_asked_for() {
     let place = Place::lived();
     let store = place.open().store;
     append(&store, "fresh", 1..=5);
+    for name in ["paused/grid", "stopped/trend", "life/grid", "added/fresh"] {
+        store.put_latch(name, b"after the backup").unwrap();
+    }
     store.seal().unwrap();
     let epoch = store.epoch();
     drop(store);
     let path = backup::list(&place.backups()).unwrap().remove(0).path;
     let report = restore(&place.lock, &path, NOW, &Unchanged).unwrap();
+    assert!(report.latches == Latches::Backup && report.notes.is_empty(), "{report:?}");
+    assert!(report.lines().iter().any(|line| line.contains("whatever was set before this restore stays set")));
     assert_eq!((of(&report, "fresh").source.clone(), of(&report, "fresh").facts_lost_at_least), (Source::Lost, 5));
     assert!(NAMES.iter().all(|name| of(&report, name).facts_lost_at_least == 10));
     assert_eq!(place.beside("store.replaced-").len(), 1);
@@ -367,7 +387,7 @@ fn an_operator_gets_the_backup_that_was_asked_for() {
     assert!(opened.store.epoch() > epoch + 1);
     assert_eq!(NAMES.map(|name| last(&opened.store, name)), [Some(20); 3]);
     let set: Vec<String> = opened.store.latches().unwrap().into_keys().collect();
-    assert_eq!(set, ["kill", "lost/fresh", "stopped/slow"]);
+    assert_eq!(set, ["kill", "lost/fresh", "paused/grid", "stopped/slow", "stopped/trend"]);
     assert!(opened.store.verify().is_whole());
 }
 

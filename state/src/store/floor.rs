@@ -5,7 +5,7 @@
 //! before anything is removed (the database keeps the order of its writes over a crash) and is exact afterwards.
 
 use crate::disk::{Disk, Room};
-use crate::journal::{Pruned, StoreError};
+use crate::journal::{Pruned, SNAPSHOTS_KEPT, StoreError};
 use crate::key::{FactId, InstanceKey, fact_key, parse_fact_key};
 use crate::record::{self, SCHEMA_INLINE};
 
@@ -27,7 +27,7 @@ pub(super) fn row(instance: &InstanceKey, seq: u64) -> (Vec<u8>, Vec<u8>) {
     (key, value)
 }
 
-/// Raises the floor to the highest place that the coming step of pruning may leave.
+/// Raises the floor to the highest place that the coming step of pruning may leave; not at all where none is pruned.
 pub(super) fn lift(
     disk: &Disk,
     instance: &InstanceKey,
@@ -35,6 +35,9 @@ pub(super) fn lift(
     facts_kept: u64,
     rows_max: usize,
 ) -> Result<(), StoreError> {
+    if snapshots.len() < SNAPSHOTS_KEPT {
+        return Ok(());
+    }
     let (Some(first), Some(last)) = (end(disk, instance, false)?, end(disk, instance, true)?) else { return Ok(()) };
     let unneeded = last.seq.saturating_sub(facts_kept).saturating_add(1);
     let snapshot = snapshots.iter().map(|id| id.seq).min().unwrap_or(0);

@@ -3,7 +3,7 @@
 //! Owns their rows. Promises that a change is durable when it returns, and that the high-water marks know the table
 //! before and after it. Never clears one by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Store, locked};
 use crate::chunks::CHUNK_BYTES;
@@ -24,6 +24,8 @@ const LAST_KEY: [u8; 1] = [u8::MAX];
 pub(crate) struct Readable {
     /// Those whose names and seals hold.
     pub(crate) latches: BTreeMap<String, Vec<u8>>,
+    /// Names of those whose seals do not hold.
+    pub(crate) damaged: BTreeSet<String>,
     /// Over all rows; `None` when not all could be read.
     pub(crate) sum: Option<LatchSum>,
     /// What the marks of an open store said at that moment.
@@ -51,6 +53,7 @@ impl Store {
 
     /// The marks learn of a change before it happens and once it has: a crash in between leaves one of two tables.
     fn change(&self, name: &[u8], value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.disk.wait_until_open();
         let mut known = locked(&self.latching);
         // Forgotten until the change is done: after a failure the table may be either.
         let settled = known.take().map_or_else(|| self.latch_sum(), Ok)?;
@@ -94,8 +97,12 @@ impl Store {
             rows.try_for_each(|row| {
                 let (key, value) = row?;
                 sum = sum.with(&key, &value);
-                match named(key).and_then(|name| Ok((open(&name, &value)?, name))) {
-                    Ok((value, name)) => drop(readable.latches.insert(name, value)),
+                match named(key).map(|name| (open(&name, &value), name)) {
+                    Ok((Ok(value), name)) => drop(readable.latches.insert(name, value)),
+                    Ok((Err(error), name)) => {
+                        problems.add(error);
+                        readable.damaged.insert(name);
+                    }
                     Err(error) => problems.add(error),
                 }
                 Ok(())

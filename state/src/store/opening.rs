@@ -25,12 +25,23 @@ impl Store {
     /// Opens or creates the store and makes a new epoch durable: the strict way, which refuses whatever
     /// [`crate::restore::open`] would mend. The lock must outlive the store.
     pub fn open(state_dir: &StateDir) -> Result<Self, StoreError> {
-        let store = Self::peek(&state_dir.store_dir())?;
+        let (dir, marked) = (state_dir.store_dir(), mark::read(state_dir.path())?);
+        if let Some(marked) = marked.filter(|_| !Self::has_data(&dir)) {
+            // Looking would make an empty store, perhaps in the middle of a swap that the next start takes back.
+            let mark = mark::path(state_dir.path());
+            return Err(StoreError::Rewound { dir, stored: 0, marked, mark });
+        }
+        let store = Self::peek(&dir)?;
         store.check_version()?;
-        let stored = store.checked_epoch(mark::read(state_dir.path())?, state_dir.path())?;
+        let stored = store.checked_epoch(marked, state_dir.path())?;
         let known = marks::read(state_dir.path())?.map(|(known, _)| known).unwrap_or_default();
         store.check_marks(&known)?;
         store.begin(state_dir.path(), stored)
+    }
+
+    /// Whether there is a data file in `dir` that the database could open.
+    pub(crate) fn has_data(dir: &Path) -> bool {
+        dir.join("db").exists()
     }
 
     /// Opens or creates the store in `dir` and changes no row of it.

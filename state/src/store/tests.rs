@@ -282,6 +282,8 @@ fn a_store_that_came_up_empty_or_old_is_no_new_one() {
     let error = place.try_open().err().unwrap();
     assert!(matches!(error, StoreError::Rewound { stored: 1, marked: 2, .. }), "{error}");
     fs::remove_dir_all(place.root.path().join("store")).unwrap();
+    assert!(matches!(place.try_open(), Err(StoreError::Rewound { stored: 0, marked: 2, .. })));
+    assert!(!place.root.path().join("store").exists(), "looking makes no store");
     let error = place.try_open().err().unwrap();
     assert!(matches!(error, StoreError::Rewound { stored: 0, marked: 2, .. }), "{error}");
     fs::remove_file(crate::mark::path(place.root.path())).unwrap();

@@ -20,12 +20,14 @@ pub(super) struct Facts {
     pub(super) whole: bool,
 }
 
-/// Checks the facts from the newest back to the one at or before `until`, all of them when `None`.
+/// Checks the facts from the newest back to the one at or before `until`, all of them when `None`. Those missing before
+/// the oldest are told; what follows on one of the whole `snapshots` is whole without them.
 pub(super) fn check(
     store: &Store,
     instance: &InstanceKey,
     mark: Mark,
     until: Option<FactId>,
+    snapshots: &[FactId],
     problems: &mut Problems,
 ) -> Facts {
     let mut own = Problems::default();
@@ -38,9 +40,12 @@ pub(super) fn check(
         own.add(error);
         None
     });
-    check_ends(store, instance, first, last, mark, &mut own);
-    let whole = own.is_empty();
-    own.told().into_iter().for_each(|problem| problems.add(problem));
+    check_end(last, mark, &mut own);
+    let mut before = Problems::default();
+    check_beginning(store, instance, first, &mut before);
+    let is_reached = first.is_some_and(|first| snapshots.iter().any(|id| reaches(*id, first)));
+    let whole = own.is_empty() && (before.is_empty() || is_reached);
+    own.told().into_iter().chain(before.told()).for_each(|problem| problems.add(problem));
     Facts { count, first, last, whole }
 }
 
@@ -98,19 +103,21 @@ fn first(store: &Store, instance: &InstanceKey) -> Result<Option<FactId>, StoreE
     Ok(row.and_then(|(key, _)| parse_fact_key(&key)).map(|(_, id)| id))
 }
 
-/// Losses at the ends leave no hole: the mark tells those of the newest facts, the floor those of the oldest.
-fn check_ends(
-    store: &Store,
-    instance: &InstanceKey,
-    first: Option<FactId>,
-    last: Option<FactId>,
-    mark: Mark,
-    problems: &mut Problems,
-) {
+/// Whether facts that begin with `first` leave no gap behind a snapshot.
+pub(super) fn reaches(snapshot: FactId, first: FactId) -> bool {
+    first <= snapshot || first.follows(Some(snapshot))
+}
+
+/// A loss of the newest facts leaves no hole: the mark tells it.
+fn check_end(last: Option<FactId>, mark: Mark, problems: &mut Problems) {
     if last < mark.last {
         let [known, found] = [mark.last, last].map(|id| id.map_or_else(|| "none".to_string(), |id| id.to_string()));
         problems.add(format!("facts are missing at the end: {known} was durable, the newest is {found}"));
     }
+}
+
+/// Nor does a loss of the oldest: the floor tells it.
+fn check_beginning(store: &Store, instance: &InstanceKey, first: Option<FactId>, problems: &mut Problems) {
     let Some(first) = first.filter(|first| first.seq > 1) else { return };
     match store.floor(instance) {
         Ok(Some(floor)) if first.seq <= floor => {}

@@ -3,7 +3,7 @@
 //! Promises that each one that is answered was joined and its checksum held.
 
 use super::Problems;
-use super::facts::Facts;
+use super::facts::{Facts, reaches};
 use crate::chunks::{self, Row};
 use crate::disk::Room;
 use crate::journal::StoreError;
@@ -26,14 +26,16 @@ pub(super) fn check(store: &Store, instance: &InstanceKey, mark: Mark, problems:
     whole
 }
 
-/// A snapshot is taken after its last fact is durable, and facts are pruned only up to the oldest snapshot.
-pub(super) fn check_against_facts(snapshots: &[FactId], facts: &Facts, problems: &mut Problems) {
+/// A snapshot is taken after its last fact is durable, and facts are pruned only up to the oldest snapshot. One that is
+/// ahead says that facts have been lost.
+pub(super) fn check_against_facts(snapshots: &[FactId], facts: &mut Facts, problems: &mut Problems) {
     let (Some(first), Some(last)) = (facts.first, facts.last) else { return };
     for id in snapshots {
         if *id > last && id.seq > last.seq {
+            facts.whole = false;
             problems.add(format!("snapshot {id} is ahead of the newest fact {last}"));
         }
-        if first > *id && !first.follows(Some(*id)) {
+        if !reaches(*id, first) {
             problems.add(format!("facts are missing between snapshot {id} and the oldest fact {first}"));
         }
     }

@@ -294,3 +294,79 @@ fn a_latch_that_found_the_disk_full_is_repeated_after_the_recorder_has_made_room
     assert_eq!(store.facts(&key("a"), None, 9).unwrap().len(), 6);
     assert_eq!(store.get_latch("kill").unwrap().as_deref(), Some(b"now".as_slice()));
 }
+
+/// Found at each step of a commit, or by a latch first; the facts before it may have survived or not.
+#[test]
+fn the_marks_reach_what_was_acknowledged_after_a_full_disk() {
+    let root = tempfile::tempdir().unwrap();
+    let lock = StateDir::acquire(root.path()).unwrap();
+    let store = Arc::new(Store::open(&lock).unwrap());
+    let recorder = Recorder::start_with(Arc::clone(&store), settings()).unwrap();
+    let handle = recorder.handle();
+    let (sender, heard) = channel();
+    for nth in 0..=7 {
+        let first = nth * 4 + 1;
+        handle.append(batch("a", first, 3));
+        store.disk().fill_at(nth.max(1));
+        if nth == 0 {
+            // Refused, unless the recorder was first.
+            let _ = store.put_latch("paused/a", b"paused");
+        }
+        handle.append(asked("a", &sender, batch("a", first + 3, 1)));
+        assert!(matches!(heard.recv().unwrap(), ("a", Ok(seq)) if seq == first + 3));
+        let done: Done = asked("snapshot", &sender, batch("a", 0, 0)).done.unwrap();
+        let snapshot =
+            SnapshotBatch { instance: key("a"), generation: 0, seq: first, bytes: vec![1], done: Some(done) };
+        handle.snapshot(snapshot);
+        assert!(matches!(heard.recv().unwrap(), ("snapshot", Ok(_))));
+        // What follows the answer finds room, or has found it once the flush answers.
+        store.disk().fill_at(0);
+        recorder.flush().unwrap();
+        let mark = store.marked().instances[&key("a")];
+        let snapshots = store.snapshot_ids(&key("a")).unwrap();
+        assert_eq!(mark.last, store.last_fact_id(&key("a")).unwrap(), "full at {nth}");
+        assert_eq!((mark.snapshot, usize::from(mark.snapshots)), (snapshots.last().copied(), snapshots.len()), "{nth}");
+    }
+    assert!(matches!(handle.storage(), StorageState::Low { .. }));
+    recorder.stop().unwrap();
+}
+
+#[test]
+fn a_kill_on_a_full_disk_is_stored_once_the_recorder_is_flushed() {
+    let root = tempfile::tempdir().unwrap();
+    let lock = StateDir::acquire(root.path()).unwrap();
+    let store = Arc::new(Store::open(&lock).unwrap());
+    let recorder = Recorder::start_with(Arc::clone(&store), settings()).unwrap();
+    recorder.flush().unwrap();
+    for nth in 1..=3 {
+        store.disk().fill_at(nth);
+        assert!(store.put_latch("kill", &[nth as u8]).unwrap_err().is_storage_full());
+        recorder.flush().unwrap();
+        store.put_latch("kill", &[nth as u8]).unwrap();
+    }
+    recorder.stop().unwrap();
+    drop(store);
+    assert_eq!(Store::open(&lock).unwrap().get_latch("kill").unwrap(), Some(vec![3]));
+}
+
+#[test]
+fn a_latch_waits_for_a_reopening_before_it_reads() {
+    let root = tempfile::tempdir().unwrap();
+    let lock = StateDir::acquire(root.path()).unwrap();
+    let store = Store::open(&lock).unwrap();
+    let (begun, has_begun) = channel();
+    std::thread::scope(|scope| {
+        let writer = store.disk().while_opening(|| {
+            let writer = scope.spawn(|| {
+                begun.send(()).unwrap();
+                store.put_latch("kill", b"now")
+            });
+            has_begun.recv().unwrap();
+            // Time for it to go wrong, if it can.
+            (0..10_000).for_each(|_| std::thread::yield_now());
+            writer
+        });
+        writer.join().unwrap().unwrap();
+    });
+    assert_eq!(store.get_latch("kill").unwrap().as_deref(), Some(b"now".as_slice()));
+}
