@@ -182,12 +182,13 @@ impl Supervisor {
 
     fn entry(&mut self, id: &str) -> Result<&mut Entry, FleetError> {
         let known = id.parse::<InstanceId>().ok().filter(|id| self.entries.contains_key(id));
-        let suggestion = || {
+        let Some(known) = known else {
             let names: Vec<&str> = self.entries.keys().map(InstanceId::as_str).collect();
-            supervisor_core::params::nearest(id, &names).map(ToOwned::to_owned)
+            let suggestion = supervisor_core::params::nearest(id, &names).map(ToOwned::to_owned);
+            return Err(FleetError::UnknownInstance { id: id.to_owned(), suggestion });
         };
-        let unknown = FleetError::UnknownInstance { id: id.to_owned(), suggestion: suggestion() };
-        known.and_then(|id| self.entries.get_mut(&id)).ok_or(unknown)
+        let gone = FleetError::UnknownInstance { id: id.to_owned(), suggestion: None };
+        self.entries.get_mut(&known).ok_or(gone)
     }
 
     fn next_generation(&mut self) -> u32 {
@@ -223,7 +224,13 @@ impl Supervisor {
     /// Starts the actors of an instance that is ready; answers the state word that it has now.
     fn launch(&mut self, id: InstanceId, prepared: Prepared, ctx: &mut Context<Self>) -> Option<State> {
         let killed = self.kill.load(Ordering::Acquire);
-        let is_low = matches!(self.recorder.storage(), StorageState::Low { .. });
+        let is_low = match self.recorder.storage() {
+            StorageState::Low { since_what } => {
+                self.storage_is_low(Instant::now(), &since_what);
+                true
+            }
+            StorageState::Good | StorageState::Failed { .. } => false,
+        };
         let entry = self.entries.get_mut(&id)?;
         if entry.is_auto && (prepared.recovered.list.is_custody() || prepared.quarantined) {
             entry.role = Role::Custodian;

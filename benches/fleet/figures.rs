@@ -22,5 +22,5 @@ pub fn micros(duration: Duration) -> String {
 
 /// One line of a table.
 pub fn line(what: &str, figure: &str) {
-    println!("  {what:<44}{figure}");
+    println!("  {what:<46}{figure}");
 }

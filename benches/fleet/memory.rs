@@ -12,7 +12,7 @@ use super::program::Program;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So many looks in a row must agree to half a per cent.
 const STEADY: usize = 6;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// With 4, 500 and 1,000 bots: idle (a candle a minute), and after a while of trading.
 pub fn measure() {

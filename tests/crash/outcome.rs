@@ -112,7 +112,7 @@ pub fn losses(alerts: &[String]) -> Vec<String> {
     alerts.iter().filter(is_loss).cloned().collect()
 }
 
-const LOSSES: [&str; 3] = ["state.fresh", "diverged", "store.restored"];
+const LOSSES: [&str; 4] = ["state.diverged", "state.lost", "state.unfit", "store.restored"];
 
 fn rows_differ(what: &str, ours: &Value, theirs: &Value, but: &[&str]) -> Vec<String> {
     let (Some(a), Some(b)) = (ours.as_object(), theirs.as_object()) else {

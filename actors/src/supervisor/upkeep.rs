@@ -102,7 +102,7 @@ impl Supervisor {
     }
 
     /// The reserve is in use: no new entries, so that what is left lasts for the way out.
-    fn storage_is_low(&mut self, now: Instant, why: &str) {
+    pub(super) fn storage_is_low(&mut self, now: Instant, why: &str) {
         match self.upkeep.low_since {
             None => {
                 self.upkeep.low_since = Some(now);

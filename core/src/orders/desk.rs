@@ -140,10 +140,10 @@ impl Desk {
     }
 
     fn close(&mut self, order: OrderNo) {
-        if let Some(entry) = self.open.remove(&order) {
-            self.closed.push_back(entry);
-        }
-        let oldest = if self.closed.len() > CLOSED_KEPT { self.closed.pop_front() } else { None };
+        let Some(entry) = self.open.remove(&order) else { return };
+        // Out before in: one more than are kept would double the room that they take.
+        let oldest = if self.closed.len() == CLOSED_KEPT { self.closed.pop_front() } else { None };
+        self.closed.push_back(entry);
         if let Some(oldest) = oldest {
             self.archive(&oldest);
         }
