@@ -8,12 +8,12 @@ use serde_json::Value;
 use supervisor_config::InstanceConfig;
 use supervisor_core::domain::Timestamp;
 use supervisor_state::backup::{self, BackupInfo};
-use supervisor_state::restore::{self, Latches, OpenOptions, Opened};
-use supervisor_state::{FactId, RestoreReport, StateDir, StoreError, VerifyReport};
+use supervisor_state::restore::{self, OpenOptions, Opened};
+use supervisor_state::{FactId, RestoreReport, StateDir, VerifyReport};
 
 use crate::clock::wall;
 use crate::fleet::{FleetError, dumped};
-use crate::prepare::{paused_latch, recall};
+use crate::prepare::recall;
 use crate::saved::Migrate;
 use crate::supervisor::ALERTS;
 use crate::view::{BackupRow, StoreRow};
@@ -28,21 +28,7 @@ const TAIL_ROWS: u64 = 100_000;
 pub fn open(dir: &StateDir, backups: &Path) -> Result<Opened, FleetError> {
     let options =
         OpenOptions { now_ms: wall().millis(), backups: backups.to_owned(), tail_rows: TAIL_ROWS, migration: &Migrate };
-    let mut opened = restore::open(dir, &options).map_err(FleetError::internal)?;
-    pause_all(&mut opened).map_err(FleetError::internal)?;
-    Ok(opened)
-}
-
-/// Where latches were lost, a pause or a stop may be among them: no bot trades until somebody says so.
-fn pause_all(opened: &mut Opened) -> Result<(), StoreError> {
-    let Some(report) = opened.told.as_ref().filter(|report| report.latches == Latches::Merged) else { return Ok(()) };
-    let bots = report.instances.iter().map(|of| of.instance).filter(|instance| instance.as_str() != ALERTS);
-    for bot in bots {
-        opened.store.put_latch(&paused_latch(bot.as_str()), b"restored")?;
-    }
-    let text = "every bot is paused, since a pause or a stop may have been lost: supervisor resume NAME";
-    opened.remarks.push(text.to_owned());
-    Ok(())
+    restore::open(dir, &options).map_err(FleetError::internal)
 }
 
 /// What the opening has to tell, as alerts: severity, code, text.

@@ -44,10 +44,8 @@ impl Fleet {
             let text = format!("'{id}' is {}; a fresh start needs it stopped: stop it first", card.state.word());
             return Err(FleetError::Conflict { text, code: "wrong_state" });
         }
-        // Its file may have changed since.
-        let is_there = card.added || card.config.source.exists() || shipped(&card.config.source).is_some();
-        let config = (is_there || !options.set.is_empty()).then(|| self.reread(&card, &options.set)).transpose()?;
-        let report = self.begin(id, config.map(Arc::new), options.fresh, false).await?;
+        let config = self.config_now(&card, &options.set)?;
+        let report = self.begin(id, config, options.fresh, false).await?;
         if report.changed {
             let set = serde_json::to_vec(&options.set).map_err(FleetError::internal)?;
             let (started, stopped) = (started_latch(id), stopped_latch(id));
@@ -58,6 +56,12 @@ impl Fleet {
             .await?;
         }
         Ok(report)
+    }
+
+    /// Its configuration as its file says now, with settings on top; `None`: there is no file, it stays as it is.
+    fn config_now(&self, card: &Card, set: &[(String, String)]) -> Result<Option<Arc<InstanceConfig>>, FleetError> {
+        let is_there = card.added || card.config.source.exists() || shipped(&card.config.source).is_some();
+        (is_there || !set.is_empty()).then(|| self.reread(card, set).map(Arc::new)).transpose()
     }
 
     /// The settings on top of its file that an operator started it with; `None`: nobody did.
@@ -212,8 +216,10 @@ impl Fleet {
     /// [`FleetError`] of the stop or of the start.
     pub async fn restart(&self, id: &str, by: By) -> Result<ChangeReport, FleetError> {
         self.refuse_if_killed()?;
-        self.stop_now(id, Some(OnStop::Keep), by.clone()).await?;
         let set = self.started(id)?.unwrap_or_default();
+        // A file that cannot be read is no reason to stop what runs.
+        self.config_now(&self.card(id).await?, &set)?;
+        self.stop_now(id, Some(OnStop::Keep), by.clone()).await?;
         self.start(id, StartOptions { set, fresh: false }, by).await
     }
 

@@ -18,9 +18,10 @@ type Table = BTreeMap<String, Vec<u8>>;
 const KILL: &str = "kill";
 const LIFE: &str = "life/";
 const ADDED: &str = "added/";
+const PAUSED: &str = "paused/";
 const STOPPED: &str = "stopped/";
 /// Names that say all that matters; the value tells who and why.
-const HALTS: [&str; 2] = ["paused/", STOPPED];
+const HALTS: [&str; 3] = [PAUSED, "quarantined/", STOPPED];
 const LOST: &str = "lost/";
 
 /// The latches of the old store.
@@ -77,6 +78,20 @@ pub(super) fn merged(present: &Present, newest: Option<&Catalog>, known: &Known,
         ));
     }
     table
+}
+
+/// Where latches were lost, a pause or a stop may be among them: nobody enters before an operator has looked.
+pub(super) fn pause_all(table: &mut Table, present: &Present, instances: &[Planned], notes: &mut Vec<String>) {
+    if present.is_whole {
+        return;
+    }
+    // Names that no bot can have belong to the process itself.
+    let bots = instances.iter().map(|planned| planned.told.instance.to_string()).filter(|name| !name.starts_with('_'));
+    for bot in bots {
+        table.entry(format!("{PAUSED}{bot}")).or_insert_with(|| b"restored".to_vec());
+    }
+    let text = "every bot is paused, since a pause or a stop may have been lost: supervisor resume NAME";
+    notes.push(text.to_string());
 }
 
 /// What stands in the backup, and each halt, pause and stop that is set now.
