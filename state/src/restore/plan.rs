@@ -99,7 +99,7 @@ pub(super) fn salvage(
     }
     let mut latches = latches::merged(present, catalogs.first(), known, &mut notes);
     latches::follow(&mut instances, &catalogs, present, &mut latches);
-    latches::pause_all(&mut latches, &present, &instances, &mut notes);
+    latches::pause_all(&mut latches, present, &instances, &mut notes);
     latches::lock_lost(&instances, &mut latches);
     let reached = instances.iter().filter_map(|planned| planned.told.reached).map(|id| id.epoch).max();
     let epoch = highest_epoch(wreck, known, backups)?.max(reached.unwrap_or(0));
