@@ -105,7 +105,17 @@ fn open_once(lock: &StateDir, opts: &OpenOptions<'_>) -> Result<Opened, StoreErr
         }
         Found::Damaged(wreck, reason) => {
             let (store, report) = mend(lock, &seen, wreck, reason, opts)?;
-            (store, None, Some(report))
+            if seen.used || !report.instances.is_empty() {
+                (store, None, Some(report))
+            } else {
+                // No start ever came to its end here, so there was nothing to lose.
+                told::told(lock)?;
+                let aside = report.moved_to.map(|dir| format!("; what was there lies in {}", dir.display()));
+                let (aside, reason) = (aside.unwrap_or_default(), report.reason);
+                seen.remarks
+                    .push(format!("the store's first opening was never finished ({reason}): begun anew{aside}"));
+                (store, None, None)
+            }
         }
     };
     let mut remarks = seen.remarks;

@@ -190,3 +190,19 @@ fn marks_that_were_cut_off_are_remarked_once() {
     drop(Marks::create(place.root.path(), crate::marks::Known { instances: Default::default(), ..known }).unwrap());
     assert!(place.open().remarks.is_empty());
 }
+
+#[test]
+fn a_first_opening_that_was_never_finished_is_no_loss() {
+    let place = Place::new();
+    fs::create_dir_all(place.lock.store_dir()).unwrap();
+    drop(Store::peek(&place.lock.store_dir()).unwrap());
+    let (conf, data) = (place.lock.store_dir().join("conf"), place.lock.store_dir().join("db"));
+    let whole = fs::read(&conf).unwrap();
+    fs::write(&conf, &whole[..whole.len() - 4]).unwrap();
+    fs::remove_file(data).unwrap();
+    let opened = place.open();
+    assert!(opened.told.is_none(), "{:?}", opened.told);
+    assert!(opened.remarks.len() == 1 && opened.remarks[0].contains("never finished"), "{:?}", opened.remarks);
+    drop(opened);
+    assert_eq!(place.open().remarks, [""; 0], "and it is said once");
+}
