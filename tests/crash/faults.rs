@@ -72,7 +72,7 @@ pub struct Tally {
     pub killed: usize,
     /// Struck, went on without its storage, and ended when it was asked to.
     pub stopped: usize,
-    /// Struck by a full disk as its bots were started, which are paused then.
+    /// Struck by a full disk, or while the reserve was made, as its bots were started: they are paused then.
     pub paused: usize,
 }
 
@@ -158,10 +158,8 @@ impl Range {
         }
         let outcome = Outcome::of(&self.lab, self.lab.start("struck", Pace::Max));
         let but: &[&str] = if was_stopped { &STOPS } else { &[] };
-        if matches!(fault.what, "full" | "enospc")
-            && outcome.alerts.iter().any(|line| line.contains("the disk is full"))
-        {
-            // Whoever starts on a full disk is paused until a person says otherwise: told, and nothing is lost.
+        if outcome.alerts.iter().any(|line| line.starts_with("storage.low")) {
+            // Whoever starts without the reserve is paused until a person says otherwise: told, and nothing is lost.
             assert_eq!(losses(&outcome.alerts), Vec::<String>::new(), "{what}: {}", ended.err);
             tally.paused += 1;
             return;

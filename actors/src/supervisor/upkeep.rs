@@ -106,9 +106,9 @@ impl Supervisor {
         match self.upkeep.low_since {
             None => {
                 self.upkeep.low_since = Some(now);
-                let text = format!("the disk is full ({why}); the reserve is in use, every bot is paused: make room");
+                let text = format!("there is no reserve for a full disk ({why}); every bot is paused: make room");
                 self.alert("critical", "", "storage.low", text);
-                self.pause_all("the disk is full");
+                self.pause_all("no reserve for a full disk");
             }
             Some(tried) if now.duration_since(tried) >= REPLENISH => {
                 self.upkeep.low_since = Some(now);
