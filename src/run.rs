@@ -45,7 +45,8 @@ pub fn run(globals: &Globals, out: &Out, args: &RunArgs) -> Result<Exit, Fault> 
     let stop = signals::listen(logging.pushers()).map_err(|error| Fault::io("signals", &error))?;
     let (ground, recorder) = Ground::open(&lock, config)?;
     ground.told().for_each(|line| out.note(line));
-    let store = ground.store();
+    // Nor is this: on a failing disk the database panics when it is dropped.
+    let store = ManuallyDrop::new(ground.store());
     let session = Session { globals, out, args, lock: &lock, logging: &logging };
     let outcome = actix::System::new().block_on(session.live(ground, stop));
     let recorded = recorder.stop();
