@@ -103,7 +103,7 @@ struct Day {
 /// A day with a grid and a trend follower, the library that makes storage fail, and how the day ends without it.
 pub struct Range {
     lab: Lab,
-    library: PathBuf,
+    preload: PathBuf,
     reference: Outcome,
     calls: Counts,
 }
@@ -112,10 +112,10 @@ impl Range {
     /// Builds the library and counts the calls of the day.
     pub fn new(program: &Path) -> Self {
         let lab = Lab::new(program, Crew::Two, DAY);
-        let library = build(&lab.state("shim.so"));
+        let preload = build(&lab.state("shim.so"));
         let reference = Outcome::undisturbed(&lab, Pace::Max);
         reference.agrees_with_backtest(&lab);
-        let mut range = Self { lab, library, reference, calls: Counts::default() };
+        let mut range = Self { lab, preload, reference, calls: Counts::default() };
         let Day { ended, was_stopped, counts: calls } = range.run(None);
         assert_eq!((ended.status.code(), was_stopped), (Some(0), false), "{}", ended.err);
         assert!(calls.writes > 50 && calls.syncs > 20 && calls.struck == 0, "{calls:?}");
@@ -136,7 +136,7 @@ impl Range {
             orders.extend(more);
             orders.push(("SHIM_AT", at.to_string()));
         }
-        let shim = Shim { library: self.library.clone(), orders };
+        let shim = Shim { preload: self.preload.clone(), orders };
         let mut run = self.lab.start_until_end("struck", Pace::Max, Some(&shim));
         let (ended, was_stopped) = match run.wait_for(PATIENCE) {
             Some(ended) => (ended, false),

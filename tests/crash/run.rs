@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_micros(500);
 /// A library that makes storage fail, and what it shall do; see `shim.c`.
 pub struct Shim {
     /// The built library.
-    pub library: PathBuf,
+    pub preload: PathBuf,
     /// Its orders.
     pub orders: Vec<(&'static str, String)>,
 }
@@ -91,7 +91,7 @@ impl Run {
         command.args(["run", "-o", "json"]).args(more);
         command.arg("--config").arg(lab.config(pace)).arg("--state-dir").arg(&state);
         if let Some(shim) = shim {
-            command.env("LD_PRELOAD", &shim.library).envs(shim.orders.iter().map(|(key, value)| (*key, value)));
+            command.env("LD_PRELOAD", &shim.preload).envs(shim.orders.iter().map(|(key, value)| (*key, value)));
         }
         let child = command.stdout(out).stderr(err).spawn().unwrap();
         Self { child, state, said }
