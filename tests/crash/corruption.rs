@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use super::chance::Chance;
+use super::journal::Journals;
 use super::lab::{Crew, Lab, Pace};
 use super::outcome::{Outcome, STOPS, alerts};
 use super::run::clean;
@@ -120,7 +121,7 @@ fn damage(state: &Path, chance: &mut Chance) -> String {
 }
 
 /// One start on a damaged copy.
-fn round(lab: &Lab, image: &Image, reference: &Outcome, chance: &mut Chance) -> Verdict {
+fn round(lab: &Lab, image: &Image, reference: &(Outcome, Journals), chance: &mut Chance) -> Verdict {
     lab.discard("damaged");
     lab.copy(&image.name, "damaged");
     let what = format!("{image:?}: {}", damage(&lab.state("damaged"), chance));
@@ -139,6 +140,9 @@ fn round(lab: &Lab, image: &Image, reference: &Outcome, chance: &mut Chance) -> 
         assert!(!told.is_empty(), "{what}: {alerts:#?}");
         let ended = run.terminate();
         assert_eq!(ended.status.code(), Some(0), "{what}: {}", ended.err);
+        let ran: Vec<&str> = bots.iter().filter(|bot| bot.ended).map(|bot| bot.id.as_str()).collect();
+        let wrong = Journals::of(&lab.state("damaged")).wrong_pauses(&reference.1, &ran);
+        assert!(wrong.is_empty(), "{what}: {wrong:#?}\n{alerts:#?}");
         return Verdict::Paused;
     }
     if let Some(waiting) = bots.iter().find(|bot| !bot.ended) {
@@ -150,7 +154,7 @@ fn round(lab: &Lab, image: &Image, reference: &Outcome, chance: &mut Chance) -> 
     let is_told = !told.is_empty();
     let outcome = Outcome::now(lab, run);
     let but: &[&str] = if image.was_stopped { &STOPS } else { &[] };
-    let differences = outcome.differences(reference, but);
+    let differences = outcome.differences(&reference.0, but);
     assert!(
         differences.is_empty(),
         "{what}: {}: {differences:#?}\n{alerts:#?}",
@@ -162,7 +166,7 @@ fn round(lab: &Lab, image: &Image, reference: &Outcome, chance: &mut Chance) -> 
 /// So many starts on damaged stores.
 pub fn many(program: &Path, rounds: usize, seed: u64) -> Tally {
     let lab = Lab::new(program, Crew::Three, CANDLES);
-    let reference = Outcome::undisturbed(&lab, Pace::Max);
+    let reference = (Outcome::undisturbed(&lab, Pace::Max), Journals::undisturbed(&lab));
     let (mut tally, mut chance) = (Tally::default(), Chance::new(seed));
     while tally.rounds < rounds {
         let image = Image::new(&lab, tally.rounds / ROUNDS_PER_IMAGE, &mut chance);

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::chance::Chance;
+use super::journal::Journals;
 use super::lab::{Crew, Lab, Pace};
 use super::outcome::{Outcome, STOPS, losses};
 use super::run::{Ended, Shim};
@@ -105,6 +106,7 @@ pub struct Range {
     lab: Lab,
     preload: PathBuf,
     reference: Outcome,
+    journals: Journals,
     calls: Counts,
 }
 
@@ -115,7 +117,8 @@ impl Range {
         let preload = build(&lab.state("shim.so"));
         let reference = Outcome::undisturbed(&lab, Pace::Max);
         reference.agrees_with_backtest(&lab);
-        let mut range = Self { lab, preload, reference, calls: Counts::default() };
+        let journals = Journals::undisturbed(&lab);
+        let mut range = Self { lab, preload, reference, journals, calls: Counts::default() };
         let Day { ended, was_stopped, counts: calls } = range.run(None);
         assert_eq!((ended.status.code(), was_stopped), (Some(0), false), "{}", ended.err);
         assert!(calls.writes > 50 && calls.syncs > 20 && calls.struck == 0, "{calls:?}");
@@ -161,6 +164,9 @@ impl Range {
         if outcome.alerts.iter().any(|line| line.starts_with("storage.low")) {
             // Whoever starts without the reserve is paused until a person says otherwise: told, and nothing is lost.
             assert_eq!(losses(&outcome.alerts), Vec::<String>::new(), "{what}: {}", ended.err);
+            let after = Journals::of(&self.lab.state("struck"));
+            let wrong = after.wrong_pauses(&self.journals, self.lab.ids());
+            assert!(wrong.is_empty(), "{what}: {wrong:#?}\n{}\n{:#?}", ended.err, outcome.alerts);
             tally.paused += 1;
             return;
         }
@@ -176,7 +182,9 @@ impl Range {
             let (calls, before) = (self.calls.of(fault.on), tally.ordered);
             let places = places(calls, each, &mut chance);
             places.iter().for_each(|at| self.strike(fault, *at, &mut tally));
-            println!("seed {seed}: {fault:?} at {} of {calls} calls: {places:?}", tally.ordered - before);
+            let struck = tally.ordered - before;
+            let which = if struck as u64 == calls { "all".to_owned() } else { format!("{places:?}") };
+            println!("seed {seed}: {fault:?} at {struck} of {calls} calls: {which}");
         }
         println!("seed {seed}: {tally:?}");
         tally

@@ -1,9 +1,9 @@
 //! The real program, ended in every way a machine can end it.
 //!
 //! Owns the harness: a place with recordings and bots ([`lab`]), the program in a process of its own ([`run`]), what a
-//! run came to ([`outcome`]) and what lies on disk after a death ([`autopsy`]). Promises: every choice comes out of a
-//! printed seed; nothing here sends a command that changes a bot. Never: takes the program's word for what was in
-//! flight, where its journal can be read instead.
+//! run came to ([`outcome`]) and what lies on disk after a death ([`autopsy`], [`journal`]).
+//! Promises: every choice comes out of a printed seed; nothing here sends a command that changes a bot. Never: takes
+//! the program's word for what was in flight, where its journal can be read instead.
 //!
 //! The same modules make up `examples/kills.rs`, which does the same at length.
 
@@ -13,6 +13,7 @@ pub mod corruption;
 #[cfg(test)]
 mod early;
 pub mod faults;
+pub mod journal;
 pub mod kill;
 pub mod lab;
 pub mod outcome;
