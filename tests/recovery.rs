@@ -45,6 +45,26 @@ async fn until_trading(running: &Running, id: &str) {
     }
 }
 
+/// What the journal says of the newest change of settings.
+async fn until_revised(running: &Running, id: &str) -> String {
+    loop {
+        let story = running.fleet.facts(id, None, 1_000).await.unwrap();
+        if let Some(revised) = story.into_iter().rfind(|fact| fact.event == "config.revised") {
+            return revised.text;
+        }
+        actix::clock::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The bot with parts of its file replaced.
+fn other(dir: &Path, id: &str, changes: &[(&str, &str)]) -> InstanceConfig {
+    let changed = |text: String, (from, to): &(&str, &str)| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    };
+    instance(&changes.iter().fold(text(dir, id), changed))
+}
+
 async fn codes(running: &Running) -> Vec<String> {
     running.fleet.errors(100).await.unwrap().into_iter().map(|alert| alert.code).collect()
 }
@@ -94,25 +114,16 @@ fn other_settings_are_an_input_and_what_they_do_not_fit_does_not_start() {
         until_trading(running, "b").await;
         row(running, "a").await.fills
     });
-    let other = |id: &str, from: &str, to: &str| {
-        let text = text(dir, id);
-        assert!(text.contains(from), "{from}");
-        instance(&text.replace(from, to))
-    };
-    let bots = vec![other("a", "order_value = 200", "order_value = 150"), other("b", "quote = 10000", "quote = 9000")];
+    let other = |id: &str, from: &str, to: &str| other(dir, id, &[(from, to)]);
+    let bots = vec![other("a", "order_value = 200", "order_value = 150"), other("b", "base = 0", "base = 0.5")];
     run(dir, bots, async |running| {
         assert_eq!(row(running, "a").await.state, State::Running);
-        let revised = loop {
-            let story = running.fleet.facts("a", None, 1_000).await.unwrap();
-            if let Some(revised) = story.into_iter().find(|fact| fact.event == "config.revised") {
-                break revised;
-            }
-        };
-        assert!(revised.text.contains("strategy.size") && revised.text.contains("150"), "{}", revised.text);
+        let revised = until_revised(running, "a").await;
+        assert!(revised.contains("strategy.size") && revised.contains("150"), "{revised}");
         assert!(row(running, "a").await.fills >= fills, "its past is kept");
         let unfit = row(running, "b").await;
         assert_eq!((unfit.state, codes(running).await), (State::Quarantined, vec!["state.unfit".to_owned()]));
-        assert!(unfit.note.contains("capital.quote was 10000, is 9000"), "{}", unfit.note);
+        assert!(unfit.note.contains("capital.base was 0, is 0.5"), "{}", unfit.note);
         let FleetError::Invalid { problems } = running.fleet.restart("b", by()).await.unwrap_err() else { panic!() };
         assert!(problems[0].contains("--fresh"), "{problems:?}");
         let fresh = StartOptions { fresh: true, ..StartOptions::default() };
@@ -123,6 +134,70 @@ fn other_settings_are_an_input_and_what_they_do_not_fit_does_not_start() {
     run(dir, vec![again], async |running| {
         assert_eq!(row(running, "a").await.state, State::Running);
         assert_eq!(codes(running).await, ["state.unfit"; 2], "of the run before: the start and the try again");
+    });
+}
+
+#[test]
+fn capital_comes_in_and_goes_out_as_far_as_it_is_free_and_the_state_is_kept() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    market(dir, |_, candle| candle);
+    let cash = async |running: &Running, id: &str| {
+        let state = running.fleet.dump(id).await.unwrap();
+        let state = serde_json::to_value(&state).unwrap().to_string();
+        // Gate, venue and streak each have their own count.
+        let counts: Vec<String> =
+            state.split("\"cash\":\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+        let amounts: Vec<rust_decimal::Decimal> = counts.iter().map(|count| count.parse().unwrap()).collect();
+        assert!(amounts.len() == 3 && amounts.iter().all(|amount| *amount == amounts[0]), "{amounts:?}");
+        amounts[0]
+    };
+    // Its orders rest on: what they hold is not free.
+    let keep = ("min_order_value = 10\n", "min_order_value = 10\n[orders]\non_stop = \"keep\"\n");
+    let before = run(dir, vec![bot(dir, "more"), other(dir, "less", &[keep]), bot(dir, "kind")], async |running| {
+        for id in ["more", "less", "kind"] {
+            until_trading(running, id).await;
+        }
+        running.fleet.shutdown(by()).await.unwrap();
+        (cash(running, "more").await, row(running, "more").await)
+    });
+    let trend = "[strategy]\nkind = \"trend_following\"\n[risk]";
+    let file = text(dir, "kind");
+    let strategy = &file[file.find("[strategy]").unwrap()..file.find("[risk]").unwrap() + "[risk]".len()];
+    let more = || other(dir, "more", &[("quote = 10000", "quote = 12500"), ("speed = 6000", "speed = 0.001")]);
+    let less = |quote: &str| other(dir, "less", &[keep, ("quote = 10000", &format!("quote = {quote}"))]);
+    let kind = || {
+        other(
+            dir,
+            "kind",
+            &[
+                (strategy, trend),
+                ("min_order_value = 10\n", "min_order_value = 10\n[venue_model]\nmaker_fee = 0.0005\n"),
+            ],
+        )
+    };
+    let refused = run(dir, vec![more(), less("100"), kind()], async |running| {
+        assert_eq!(until_revised(running, "more").await, "settings changed: capital.quote was 10000, is 12500");
+        let now = row(running, "more").await;
+        assert_eq!((now.state, now.fills, now.total_profit), (State::Running, before.1.fills, before.1.total_profit));
+        assert_eq!(cash(running, "more").await, before.0 + rust_decimal::Decimal::from(2_500));
+        let told = until_revised(running, "kind").await;
+        assert!(told.contains("venue_model.maker_fee was 0.001, is 0.0005"), "{told}");
+        assert!(told.contains("strategy.kind was grid, is trend_following"), "{told}");
+        assert_eq!(row(running, "kind").await.state, State::Running);
+        let unfit = row(running, "less").await;
+        assert_eq!((unfit.state, codes(running).await), (State::Quarantined, vec!["state.unfit".to_owned()]));
+        assert!(unfit.note.contains("capital.quote was 10000, is 100: that takes 9900 out, and "), "{}", unfit.note);
+        unfit.note
+    });
+    // As far as it is free it goes; what was refused has changed nothing.
+    let least = refused.split("allowed: at least ").nth(1).unwrap().split(')').next().unwrap();
+    run(dir, vec![more(), less(least), kind()], async |running| {
+        let told = until_revised(running, "less").await;
+        assert_eq!(told, format!("settings changed: capital.quote was 10000, is {least}"));
+        assert_eq!(row(running, "less").await.state, State::Running);
+        assert!(row(running, "less").await.fills >= 3, "its past is kept");
+        assert_eq!(codes(running).await, ["state.unfit"], "of the run before");
     });
 }
 

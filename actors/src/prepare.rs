@@ -19,7 +19,7 @@ use supervisor_state::{FactId, InstanceKey, RecorderHandle, Store, StoreError};
 use crate::feeds::{self};
 pub use error::PrepareError;
 
-use crate::revision::{Change, between};
+use crate::revision::{Change, between, costs, shortage};
 use crate::saved::{Saved, SavedError};
 
 /// Where an instance's present life begins in the journal: its state was fresh there and its order numbers began at 1.
@@ -105,11 +105,20 @@ pub fn prepare(
         None => begin(store, key, config, before, how.fresh)?,
     };
     let quarantined = quarantined_latch(instance.as_str());
-    if how.release && store.get_latch(&quarantined)?.is_some() {
+    let is_latched = store.get_latch(&quarantined)?.is_some();
+    // A custodian goes on under the old settings.
+    if how.release || !(is_latched || prepared.recovered.list.is_custody()) {
+        afford(store, config, &prepared)?;
+    }
+    if how.release && is_latched {
         store.remove_latch(&quarantined)?;
     }
     prepared.quarantined = store.get_latch(&quarantined)?.is_some();
     prepared.paused = store.get_latch(&paused_latch(instance.as_str()))?.is_some();
+    if !prepared.is_fresh {
+        let compared = prepared.recovered.compared;
+        tracing::info!(event = "state.recovered", instance = instance.as_str(), compared, "goes on where it was");
+    }
     Ok(prepared)
 }
 
@@ -188,6 +197,21 @@ fn stored(
     Ok(Some(Stored { saved, id, facts, remarks }))
 }
 
+/// Refuses settings that the state cannot pay for at the moment they are to count: when all that waits is worked off.
+fn afford(store: &Store, config: &InstanceConfig, prepared: &Prepared) -> Result<(), PrepareError> {
+    let (instance, old) = (config.spec.id, prepared.recovered.list.spec());
+    if prepared.revision.is_none() || !costs(old, &config.spec) {
+        return Ok(());
+    }
+    // A look ahead uses a recovered instance up, so it takes one of its own.
+    let Some(other) = bring_back(store, prepared.key, config, prepared.life)? else { return Ok(()) };
+    let state = unharmed(instance, || Ok(other.recovered.at_rest()))?;
+    match shortage(old, &config.spec, state.stages.risk.gate()) {
+        Some(reason) => Err(PrepareError::Unfit { instance, reasons: vec![reason] }),
+        None => Ok(()),
+    }
+}
+
 /// The present life as it was; `None`: nothing of it is stored.
 fn bring_back(
     store: &Store,
@@ -199,9 +223,7 @@ fn bring_back(
     let Some(Stored { saved, id, facts, remarks }) = stored(store, &key, config, life)? else { return Ok(None) };
     let Saved { spec, feed, state, .. } = saved;
     let seq_base = id.seq - state.mark.facts.min(id.seq);
-    let told = facts.len();
     let recovered = rerun(instance, Arc::new(spec), feeds::build(config)?, Some(state), facts)?;
-    tracing::info!(event = "state.recovered", instance = instance.as_str(), compared = told, "goes on where it was");
     let revision = match between(recovered.list.spec(), &config.spec, &feed, &feed) {
         Change::Revised(keys) => Some((Box::new(config.spec.clone()), keys)),
         Change::None | Change::Unfit(_) => None,

@@ -55,6 +55,20 @@ impl Position {
         }
     }
 
+    /// The round trip under way begins anew with what is held, at its average cost: from here on its profit is what
+    /// [`Position::realised`] grows by. What was bought and sold before has been told by others.
+    pub fn begin_trip_anew(&mut self) {
+        if let Some(trip) = &mut self.trip {
+            *trip = Trip {
+                opened: trip.opened,
+                qty: self.qty,
+                bought: self.cost,
+                sold: Notional::ZERO,
+                fees: Notional::ZERO,
+            };
+        }
+    }
+
     /// Takes a fill; answers the round trip it completes, if it does.
     pub fn on_fill(&mut self, fill: &Fill, exit: ExitReason) -> Option<RoundTrip> {
         self.fees += fill.fee;

@@ -10,6 +10,9 @@ use crate::instance::{Cx, Event, Outbox, StreakIn};
 use crate::orders::{ExitReason, RoundTrip};
 use crate::spec::InstanceSpec;
 
+/// Decimal places of a peak that a transfer has moved.
+const PEAK_PLACES: u32 = 12;
+
 /// One complete UTC day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayResult {
@@ -40,11 +43,11 @@ pub struct Metrics {
     pub trip_profit: Notional,
     /// Profit of completed grid cells.
     pub pair_profit: Notional,
-    /// Equity at the first mark.
+    /// Equity at the first mark, with what came in and went out since.
     pub equity_start: Option<Notional>,
     /// Equity at the last mark.
     pub equity: Notional,
-    /// Highest equity at any mark.
+    /// Highest equity at any mark, in proportion to the account as transfers have made it.
     pub peak: Notional,
     /// Largest fall from the running peak: the peak and the trough of it.
     pub drawdown: Option<(Notional, Notional)>,
@@ -63,6 +66,22 @@ impl Metrics {
     pub fn win_rate(&self) -> Option<rust_decimal::Decimal> {
         use rust_decimal::Decimal;
         (self.trips > 0).then(|| (Decimal::from(self.wins) / Decimal::from(self.trips)).round_dp(6))
+    }
+
+    /// Quote units came in (negative: went out) while all was worth `worth`: no profit and no loss.
+    ///
+    /// The rule: first and last equity move by the amount, so that profit, which is their difference, stays what it is.
+    /// A fall is a share of its peak, so the peak keeps its distance in proportion: an account that was 10 % under its
+    /// peak still is when half of it is taken out. The largest fall so far has happened as it did: its peak and trough
+    /// stay.
+    fn transfer(&mut self, worth: Notional, amount: Notional) {
+        let Some(start) = &mut self.equity_start else { return };
+        *start += amount;
+        self.equity += amount;
+        let after = worth + amount;
+        let fall = (self.peak - worth).get();
+        let part = after.get().checked_div(worth.get()).and_then(|share| share.checked_mul(fall));
+        self.peak = after + Notional::new(part.unwrap_or_default().round_dp(PEAK_PLACES));
     }
 
     fn mark(&mut self, equity: Notional) {
@@ -132,12 +151,19 @@ impl Streak {
         (self.run, self.days, self.realised_today)
     }
 
+    /// Quote units by this stage's own count.
+    #[must_use]
+    pub const fn cash(&self) -> Notional {
+        self.cash
+    }
+
     /// One message.
     pub fn on(&mut self, cx: &Cx<'_>, message: StreakIn, out: &mut Outbox) {
         match message {
             StreakIn::Fill(fill) => self.on_fill(&fill),
             StreakIn::RoundTrip(trip) => self.on_trip(cx.at, &trip, out),
             StreakIn::Mark(ix, quote) => self.on_mark(ix, quote, out),
+            StreakIn::Transfer(amount) => self.on_transfer(cx, amount),
         }
     }
 
@@ -182,13 +208,20 @@ impl Streak {
             return;
         }
         self.moved = false;
-        let mut equity = self.cash;
-        for (qty, price) in &self.held {
-            if !qty.is_zero() {
-                equity += *price * *qty;
-            }
-        }
-        self.metrics.mark(equity);
+        self.metrics.mark(self.worth(|_, marked| marked));
+    }
+
+    /// What all is worth at the newest prices tells how much larger or smaller the account becomes.
+    fn on_transfer(&mut self, cx: &Cx<'_>, amount: Notional) {
+        let now = self.worth(|ix, marked| cx.quotes.get(ix).map_or(marked, |quote| quote.last));
+        self.cash += amount;
+        self.metrics.transfer(now, amount);
+    }
+
+    /// Cash and what is held, at the prices that `price` makes of those of the last marks.
+    fn worth(&self, price: impl Fn(InstrumentIx, Price) -> Price) -> Notional {
+        let held = (0..).map(InstrumentIx).zip(&self.held).filter(|(_, (qty, _))| !qty.is_zero());
+        held.fold(self.cash, |worth, (ix, (qty, marked))| worth + price(ix, *marked) * *qty)
     }
 
     fn roll(&mut self, day: i64, out: &mut Outbox) {

@@ -221,9 +221,7 @@ fn settings_that_change_meanwhile_are_those_it_begins_anew_with() {
     let mut run = running(&old, &market(&[]), 4);
     command(&mut run, Control::Quarantine);
     let slower = InstanceSpec { timeframe: Timeframe::from_millis(2 * MINUTE), ..grid("stop_loss_price = 75") };
-    let now = run.list().clock();
-    run.list_mut().revise(now, slower.clone(), "keys".to_owned());
-    run.settle();
+    run.revise(slower.clone(), "keys".to_owned());
     let stop = run.stages().orders.monitor().guard(BTC).unwrap().stop();
     assert_eq!(stop, Some(price("75")), "the guard at once");
     go(&mut run, 3);

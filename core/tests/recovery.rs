@@ -7,13 +7,13 @@ mod common;
 #[path = "recovery/live.rs"]
 mod live;
 
-use common::{dec, instrument, qty, spec, synthetic, table};
+use common::{dec, instrument, money, qty, spec, synthetic, table};
 use live::{Left, Live, Plan, Told, again, brought_back};
 use supervisor_core::domain::{Candle, Timeframe};
 use supervisor_core::instance::{Audit, Control, Fact, FactRecord, InstanceState, check_position};
 use supervisor_core::params::Reader;
 use supervisor_core::sim::{Diverged, Recovered, SeededRng};
-use supervisor_core::spec::{InstanceSpec, OnStop};
+use supervisor_core::spec::{InstanceSpec, OnStop, VenueModel};
 use supervisor_core::strategy::StrategyParams;
 
 const CANDLES: usize = 160;
@@ -55,6 +55,17 @@ fn text(rng: &mut SeededRng, is_grid: bool, many: bool) -> String {
     if is_grid { grid_text(rng, many) } else { trend_text(rng) }
 }
 
+/// Every key but those that belong to the instrument. Fees do not rise over those that orders are held with.
+fn venue_model(rng: &mut SeededRng) -> VenueModel {
+    let latency = pick(rng, &["0", "50", "12000", "45000", "60000"]);
+    let (fee, spread) = (pick(rng, &["0", "0.0004", "0.001"]), pick(rng, &["0", "0.02", "0.1"]));
+    let (queue, path) = (pick(rng, &["touch", "through"]), pick(rng, &["ohlc", "olhc", "pessimistic"]));
+    let text =
+        format!("latency_ms = {latency}; maker_fee = {fee}; spread_pct = {spread}; queue = {queue}; intrabar = {path}");
+    let (table, mut problems) = (table(&text), Vec::new());
+    VenueModel::read(&mut Reader::new(&table, &mut problems))
+}
+
 /// Kind and number of instruments by the seed; the rest by chance.
 fn some_spec(seed: u64, rng: &mut SeededRng) -> InstanceSpec {
     let (is_grid, many) = (seed.is_multiple_of(2), seed / 2 % 2 == 1);
@@ -74,9 +85,12 @@ fn some_spec(seed: u64, rng: &mut SeededRng) -> InstanceSpec {
 fn revised(rng: &mut SeededRng, spec: &InstanceSpec) -> InstanceSpec {
     let mut other = spec.clone();
     let (is_grid, many) = (spec.strategy.word() == "grid", spec.instruments.len() > 1);
-    match rng.below(4) {
+    match rng.below(8) {
         0 => other.risk.max_total_exposure = pick(rng, &[dec("0.2"), dec("0.9")]),
         1 => other.timeframe = pick(rng, &[Timeframe::from_millis(60_000), Timeframe::from_millis(180_000)]),
+        2 => other.strategy = strategy(&text(rng, !is_grid, many)),
+        3 => other.capital.quote = money(pick(rng, &["100", "6000", "10000", "25000.5"])),
+        4 | 5 => other.venue_model = venue_model(rng),
         _ => other.strategy = strategy(&text(rng, is_grid, many)),
     }
     other

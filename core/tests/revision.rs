@@ -4,99 +4,22 @@
 
 mod common;
 
+use common::revising::{FREE, GRID, TREND, dip, flat, go, hill, in_cells, line, position, resting, revise, stop, with};
 use common::{
-    BTC, MINUTE, ORDERS, advance_to, backtest, candle, check, check_state, command, dec, feed, instrument, lines,
-    notes, price, qty, running, spec, synthetic, table, walk,
+    MINUTE, ORDERS, advance_to, backtest, candle, check, check_state, command, dec, feed, instrument, lines, notes,
+    qty, running, spec, synthetic, walk,
 };
-use rust_decimal::Decimal;
 use serde_json::Value;
 use std::sync::Arc;
-use supervisor_core::domain::{Candle, InstrumentIx, OrderKind, Purpose, Qty, Side, Timeframe};
+use supervisor_core::domain::{Candle, InstrumentIx, Purpose, Qty, Timeframe};
 use supervisor_core::instance::{Control, Fact, FactRecord, InstanceState};
 use supervisor_core::orders::{CancelReason, Life};
-use supervisor_core::params::Reader;
 use supervisor_core::sim::{Backtest, SeededRng};
 use supervisor_core::spec::InstanceSpec;
-use supervisor_core::strategy::{AnyStrategy, Note, StrategyParams};
-
-/// Lines at 80, 90, 100, 110 and 120.
-const GRID: &str = "kind = grid; levels = 5; lower = 80; upper = 120";
-const FREE: &str = "maker_fee = 0; taker_fee = 0";
+use supervisor_core::strategy::{AnyStrategy, Note};
 
 fn grid(more: &str) -> InstanceSpec {
     spec(&format!("{GRID}; {more}"), FREE, "")
-}
-
-fn with(spec: &InstanceSpec, strategy: &str) -> InstanceSpec {
-    let (table, mut problems) = (table(strategy), Vec::new());
-    let strategy = StrategyParams::read(&mut Reader::new(&table, &mut problems)).unwrap();
-    assert!(problems.is_empty(), "{problems:?}");
-    InstanceSpec { strategy, ..spec.clone() }
-}
-
-fn flat(minute: i64, close: &'static str) -> Candle {
-    candle(minute, [close; 4])
-}
-
-/// Flat at 104, a dip that buys at 90, flat at 96 for the rest.
-fn dip(minutes: i64) -> Vec<Candle> {
-    let mut candles = vec![flat(0, "104"), candle(1, ["104", "104", "89", "96"])];
-    candles.extend((2..minutes).map(|minute| flat(minute, "96")));
-    candles
-}
-
-fn revise(run: &mut Backtest, spec: &InstanceSpec) -> Vec<FactRecord> {
-    run.list_mut().drop_facts();
-    let now = run.list().clock();
-    run.list_mut().revise(now, spec.clone(), "keys".to_owned());
-    run.settle();
-    run.list_mut().drain_facts()
-}
-
-/// Advances by whole candles; answers the facts.
-fn go(run: &mut Backtest, minutes: i64) -> Vec<FactRecord> {
-    let until = (run.list().clock().millis() / MINUTE + 1 + minutes) * MINUTE - 1;
-    let mut facts = Vec::new();
-    while run.list().clock().millis() < until && run.advance() {
-        facts.extend(run.list_mut().drain_facts());
-        check(run.list().spec(), run.stages(), run.scheduler().venue(), "on the way");
-    }
-    facts
-}
-
-/// Orders that rest and are to stay: side and price, from the bottom.
-fn resting(run: &Backtest) -> Vec<String> {
-    let open = run.stages().orders.desk().open().values();
-    let mut orders: Vec<(Decimal, Side, Qty)> = open
-        .filter(|order| order.cancel.is_none())
-        .map(|order| match order.terms.kind {
-            OrderKind::Limit(price) => (price.get(), order.terms.side, order.terms.qty),
-            OrderKind::Market { .. } => (Decimal::ZERO, order.terms.side, order.terms.qty),
-        })
-        .collect();
-    orders.sort();
-    orders.into_iter().map(|(price, side, qty)| format!("{side} {qty} {}", price.normalize())).collect()
-}
-
-fn line(run: &Backtest, ix: usize) -> Value {
-    let value = serde_json::to_value(run.stages().strategy.strategy()).unwrap();
-    let kind = if value.get("grid").is_some() { "grid" } else { "trend_following" };
-    value[kind]["lines"][ix].clone()
-}
-
-/// Base in the cells of a ladder; `None`: no ladder.
-fn in_cells(run: &Backtest, ix: usize) -> Option<Qty> {
-    let ladder = line(run, ix)["ladder"].clone();
-    let cells = ladder["cells"].as_array()?.clone();
-    Some(cells.iter().map(|cell| qty(cell["held"].as_str().unwrap())).sum())
-}
-
-fn position(run: &Backtest) -> Qty {
-    run.stages().orders.positions()[0].qty()
-}
-
-fn stop(run: &Backtest) -> Option<String> {
-    run.stages().orders.monitor().guard(BTC)?.stop().map(|stop| stop.to_string())
 }
 
 #[test]
@@ -305,21 +228,6 @@ fn an_order_timeout_is_in_force_at_once() {
         _ => false,
     };
     assert_eq!(facts.iter().filter(|r| timed_out(r)).count(), 2, "both orders rested for longer");
-}
-
-const TREND: &str = "kind = trend_following; slow = 15; adx_period = 7; atr_period = 7; adx_min = 10; \
-                     risk_per_trade = 0.02; max_position = 0.5";
-
-/// Flat at 100, up to 108, down to 100; wicks of 0.3.
-fn hill() -> Vec<Candle> {
-    let up = (1..=40).map(|step| dec("100") + Decimal::new(step * 2, 1));
-    let down = (1..=40).map(|step| dec("108") - Decimal::new(step * 2, 1));
-    let closes: Vec<String> = vec![dec("100"); 40].into_iter().chain(up).chain(down).map(|c| c.to_string()).collect();
-    let mut candles = walk(&closes.iter().map(String::as_str).collect::<Vec<_>>());
-    for candle in &mut candles {
-        (candle.high, candle.low) = (candle.high + price("0.3"), candle.low - price("0.3"));
-    }
-    candles
 }
 
 #[test]

@@ -128,7 +128,8 @@ impl Conductor {
                 list.command(list.clock(), audit);
             }
             Told::Revise(spec, keys) => {
-                list.revise(list.clock(), *spec, keys);
+                let now = list.clock();
+                self.score.scheduler.revise(list, now, *spec, keys);
                 self.score.spec = list.spec().clone();
             }
         }

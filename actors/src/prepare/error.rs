@@ -35,15 +35,15 @@ pub enum PrepareError {
         /// Why.
         source: postcard::Error,
     },
-    /// The state belongs to other settings.
+    /// The state belongs to other settings, or cannot pay for these.
     #[error(
-        "the state of '{instance}' belongs to other settings: {}; put them back, or start it anew and forget its \
+        "the state of '{instance}' does not fit its settings: {}; put them back, or start it anew and forget its \
          orders and position: supervisor start-instance {instance} --fresh", reasons.join("; ")
     )]
     Unfit {
         /// Whose.
         instance: InstanceId,
-        /// What differs.
+        /// What differs, or is missing.
         reasons: Vec<String>,
     },
     /// There is a journal, and no snapshot to begin with.

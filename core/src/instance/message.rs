@@ -9,7 +9,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::fact::{Audit, MarketGap, Revision};
-use crate::domain::{Candle, ClosedCandle, Fill, InstrumentIx, OrderNo, Price, PublicTrade, Quote, Quotes, Timestamp};
+use crate::domain::{
+    Candle, ClosedCandle, Fill, InstrumentIx, Notional, OrderNo, Price, PublicTrade, Quote, Quotes, Timestamp,
+};
 use crate::orders::{
     CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Protect, Reason, Report, RoundTrip,
 };
@@ -78,14 +80,34 @@ pub enum Control {
     /// The instance runs again after a stop.
     Start,
     /// The settings changed; they are in force with this message.
-    Revise {
-        /// True when the strategy cannot go on: its candles have another length.
-        anew: bool,
-    },
+    Revise(Shift),
     /// Its actors failed too often: strategy and market data are off, entries are cancelled, stops go on working.
     Quarantine,
     /// Out of quarantine: the strategy begins anew with the position that is there.
     Release,
+}
+
+/// What a change of settings asks of the stages, besides that they read the new ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shift {
+    /// True when the strategy cannot go on: it is another one, or its candles have another length.
+    pub anew: bool,
+    /// True when round trips are counted another way from here on.
+    pub recount: bool,
+    /// Quote units that come in from outside; negative: that go out.
+    pub transfer: Notional,
+}
+
+impl Shift {
+    /// What lies between two settings of one instance.
+    #[must_use]
+    pub fn between(old: &InstanceSpec, new: &InstanceSpec) -> Self {
+        Self {
+            anew: new.timeframe != old.timeframe || new.strategy.word() != old.strategy.word(),
+            recount: new.strategy.trips() != old.strategy.trips(),
+            transfer: new.capital.quote - old.capital.quote,
+        }
+    }
 }
 
 /// To the market stage.
@@ -122,7 +144,7 @@ pub enum StrategyIn {
     Guarded(InstrumentIx, ExitReason),
     /// From the operator.
     Control(Control),
-    /// What the gate's latches are, after the strategy has missed some commands.
+    /// What the gate's latches are, after the strategy has missed some commands or has begun anew.
     Latches(Latches),
 }
 
@@ -172,6 +194,8 @@ pub enum StreakIn {
     RoundTrip(RoundTrip),
     /// A candle of the instance's timeframe closed: mark to market.
     Mark(InstrumentIx, Quote),
+    /// Quote units came in from outside; negative: went out.
+    Transfer(Notional),
 }
 
 /// A message on its way to one stage.
@@ -246,7 +270,7 @@ pub enum Event {
     },
     /// The room that is left changed.
     Funds(InstrumentIx, Funds),
-    /// The strategy is back and must know the latches.
+    /// The strategy is back, or new, and must know the latches.
     Latches(Latches),
     /// The venue shall get an order.
     Place(Box<ApprovedOrder>),
@@ -274,8 +298,8 @@ pub enum Event {
     Revised {
         /// What they are now.
         revision: Box<Revision>,
-        /// True when the strategy cannot go on as it is.
-        anew: bool,
+        /// What that asks of the stages.
+        shift: Shift,
     },
     /// An order was kept from leaving.
     Withheld {

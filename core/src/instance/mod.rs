@@ -11,7 +11,9 @@ mod worklist;
 pub use crate::risk::{Funds, Veto};
 pub use check::{PositionOddity, PositionWarning, check_position};
 pub use fact::{Audit, Fact, FactRecord, MarketGap, Revision};
-pub use message::{Control, Cx, Event, MarketIn, Message, OrdersIn, Outbox, RiskIn, Stage, StrategyIn, StreakIn};
+pub use message::{
+    Control, Cx, Event, MarketIn, Message, OrdersIn, Outbox, RiskIn, Shift, Stage, StrategyIn, StreakIn,
+};
 pub use route::route;
 pub use stages::Stages;
 pub use state::{DIGEST_COVERS, Digest, InstanceState, Report, StateError};

@@ -1,7 +1,7 @@
 //! The whole wiring of an instance, on one screen: who reads what, what is a fact, what leaves.
 
-use super::fact::{Audit, Fact};
-use super::message::{Control, Event, MarketIn, Message, OrdersIn, RiskIn, StrategyIn, StreakIn};
+use super::fact::{Audit, Fact, Revision};
+use super::message::{Control, Event, MarketIn, Message, OrdersIn, RiskIn, Shift, StrategyIn, StreakIn};
 use super::worklist::{Effect, Router};
 use crate::domain::{ClosedCandle, Fill, OrderNo, Quote};
 use crate::orders::{OrderEnded, Origin, Report};
@@ -57,10 +57,7 @@ pub fn route(event: Event, to: &mut Router<'_>) {
         Event::Watch(on) => to.watch(on),
         Event::Wake(at) => to.effect(Effect::Wake(at)),
         Event::Audited(audit) => commanded(audit, to),
-        Event::Revised { revision, anew } => {
-            to.record(Fact::Revised(revision));
-            tell(Control::Revise { anew }, to);
-        }
+        Event::Revised { revision, shift } => revised(revision, shift, to),
         Event::Withheld { order, step } => withheld(order, step, to),
         Event::DayClosed(day) => to.record(Fact::DayClosed(day)),
     }
@@ -103,11 +100,20 @@ fn commanded(audit: Box<Audit>, to: &mut Router<'_>) {
     tell(control, to);
 }
 
+/// Other settings reach the gate first, too; its account and the streak's take a transfer in.
+fn revised(revision: Box<Revision>, shift: Shift, to: &mut Router<'_>) {
+    to.record(Fact::Revised(revision));
+    tell(Control::Revise(shift), to);
+    if !shift.transfer.is_zero() {
+        to.send(Message::Streak(StreakIn::Transfer(shift.transfer)));
+    }
+}
+
 fn tell(control: Control, to: &mut Router<'_>) {
     to.send(Message::Risk(RiskIn::Control(control)));
     to.send(Message::Orders(OrdersIn::Control(control)));
     match control {
-        Control::Revise { .. } => to.send(Message::Market(MarketIn::Revise)),
+        Control::Revise(_) => to.send(Message::Market(MarketIn::Revise)),
         Control::Release => to.send(Message::Market(MarketIn::Release)),
         Control::Pause
         | Control::Resume

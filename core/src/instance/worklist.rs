@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::fact::{Audit, FactRecord, Revision};
-use super::message::{Control, Cx, Event, Message, Outbox};
+use super::message::{Control, Cx, Event, Message, Outbox, Shift};
 use super::route::route;
 use crate::domain::{OrderNo, Quotes, Timestamp};
 use crate::risk::ApprovedOrder;
@@ -157,17 +157,18 @@ impl Worklist {
             Control::ClearKill => self.kill_told = false,
             Control::Quarantine => self.enter_custody(),
             Control::Release => self.custody = false,
-            Control::Pause | Control::Resume | Control::Stop(_) | Control::Start | Control::Revise { .. } => {}
+            Control::Pause | Control::Resume | Control::Stop(_) | Control::Start | Control::Revise(_) => {}
         }
     }
 
-    /// Takes other settings, in force at once: an input like any other, recorded with its place.
-    pub fn revise(&mut self, at: Timestamp, spec: InstanceSpec, keys: String) -> u64 {
+    /// Takes other settings, in force at once: an input like any other, recorded with its place. Only
+    /// [`crate::sim::Scheduler::revise`] calls it: the venue behind the scheduler must take them with the stages.
+    pub(crate) fn revise(&mut self, at: Timestamp, spec: InstanceSpec, keys: String) -> u64 {
         let cause = self.next_input(at);
-        let anew = spec.timeframe != self.spec.timeframe;
+        let shift = Shift::between(&self.spec, &spec);
         self.spec = Arc::new(spec.clone());
         let revision = Box::new(Revision { spec, keys, step: self.steps });
-        self.take(self.clock, cause, Event::Revised { revision, anew });
+        self.take(self.clock, cause, Event::Revised { revision, shift });
         cause
     }
 

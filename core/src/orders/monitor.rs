@@ -172,14 +172,18 @@ impl Monitor {
     }
 
     /// The settings changed. Where they alone say what guards a position, that is in force at once, also when it is
-    /// looser or nothing; an exit that is under way goes on.
+    /// looser or nothing, and also for a position that another strategy took and guarded its own way. Where each entry
+    /// says it, a guard that is there stays until the position is gone. An exit that is under way goes on.
     pub fn on_revised(&mut self, cx: &Cx<'_>, ix: InstrumentIx, holding: Holding) {
         let (Some(slot), Some(protect)) = (self.guards.get_mut(ix.at()), cx.spec.strategy.protect()) else { return };
         let wanted = protect.stop.is_some() || protect.target.is_some();
         match (slot.as_mut(), cx.quotes.get(ix)) {
             (Some(Guard { phase: Phase::Closing(..) | Phase::Sent(_) | Phase::Dust, .. }), _) => {}
             (Some(_), _) if !wanted => *slot = None,
-            (Some(guard), _) => (guard.stop, guard.target) = (protect.stop, protect.target),
+            (Some(guard), _) => {
+                let Protect { stop, target, trail } = protect;
+                (guard.stop, guard.target, guard.trail, guard.trailing) = (stop, target, trail, false);
+            }
             (None, Some(quote)) if wanted && holding.position.is_positive() => {
                 *slot = Some(Guard::new(protect, quote.last));
             }

@@ -7,7 +7,7 @@ use super::lifecycle::OrderEvent;
 use super::monitor::{Holding, Monitor};
 use super::{CancelReason, CancelRequest, CancelScope, ExitReason, Origin, Protect, Report};
 use crate::domain::{Fill, InstrumentIx, OrderNo, Qty, Side, Timestamp};
-use crate::instance::{Control, Cx, Event, OrdersIn, Outbox};
+use crate::instance::{Control, Cx, Event, OrdersIn, Outbox, Shift};
 use crate::position::Position;
 use crate::risk::{ApprovedOrder, VetoCode};
 use crate::spec::{InstanceSpec, OnStop};
@@ -194,7 +194,10 @@ impl Orders {
             let holding = self.holding(ix);
             match control {
                 Control::Stop(OnStop::Flatten) => self.monitor.on_flatten(cx, ix, holding, out),
-                Control::Revise { .. } => self.monitor.on_revised(cx, ix, holding),
+                Control::Revise(shift) => {
+                    self.monitor.on_revised(cx, ix, holding);
+                    self.recount(cx.spec, ix, shift);
+                }
                 Control::Stop(OnStop::Keep | OnStop::CancelEntries | OnStop::CancelAll)
                 | Control::Pause
                 | Control::Resume
@@ -204,6 +207,15 @@ impl Orders {
                 | Control::Quarantine
                 | Control::Release => {}
             }
+        }
+    }
+
+    /// Pairs that a ladder completed are told: a way from flat to flat that is counted from here on begins with what
+    /// is held, or their profit would be told again at its end.
+    fn recount(&mut self, spec: &InstanceSpec, ix: InstrumentIx, shift: Shift) {
+        let counts = shift.recount && spec.strategy.trips() == TripKind::FlatToFlat;
+        if let Some(position) = self.positions.get_mut(ix.at()).filter(|_| counts) {
+            position.begin_trip_anew();
         }
     }
 

@@ -98,8 +98,20 @@ impl Exposure {
     /// Quote units that no hold claims, fees of the holds included.
     #[must_use]
     pub fn free_quote(&self) -> Notional {
+        self.free_quote_at(self.fee)
+    }
+
+    /// The same, if the dearest fee rate were `fee`.
+    #[must_use]
+    pub fn free_quote_at(&self, fee: Decimal) -> Notional {
         let held: Notional = self.lines.iter().map(|line| line.buy_held).sum();
-        self.cash - self.with_fee(held)
+        self.cash - held - held * fee
+    }
+
+    /// Quote units come in (negative: go out), and the dearest fee rate is another: what is held is held with it.
+    pub fn revise(&mut self, transfer: Notional, fee: Decimal) {
+        self.cash += transfer;
+        self.fee = fee;
     }
 
     /// Base units that no sell hold claims.

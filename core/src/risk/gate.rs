@@ -63,6 +63,7 @@
 
 use std::collections::VecDeque;
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::exposure::{Exposure, Funds, Hold};
@@ -71,7 +72,7 @@ use super::table::{Applies, applies};
 use crate::domain::{InstrumentIx, Notional, OrderKind, OrderNo, Price, Qty, Quotes, Side, Timestamp};
 use crate::instance::Control;
 use crate::orders::{Intent, Protect, Terms};
-use crate::spec::InstanceSpec;
+use crate::spec::{InstanceSpec, VenueModel};
 
 /// Proof that an order passed the gate and that room is held for it. See the module for what cannot be done with it.
 #[must_use = "an approval holds exposure until its order ends"]
@@ -121,7 +122,7 @@ impl Latches {
             Control::Stop(_) => self.stopping = true,
             Control::Start => self.stopping = false,
             // In custody the worklist lets no entry through: the operator's own latches stay as they are.
-            Control::Revise { .. } | Control::Quarantine | Control::Release => {}
+            Control::Revise(_) | Control::Quarantine | Control::Release => {}
         }
     }
 }
@@ -160,7 +161,7 @@ impl RiskGate {
     /// A gate with nothing held.
     #[must_use]
     pub fn new(spec: &InstanceSpec) -> Self {
-        let fee = spec.venue_model.maker_fee.max(spec.venue_model.taker_fee);
+        let fee = dearest_fee(&spec.venue_model);
         Self {
             next: OrderNo(1),
             latches: Latches::default(),
@@ -210,7 +211,7 @@ impl RiskGate {
         ApprovedOrder { terms, protect }
     }
 
-    /// The capital that shares are taken of: quote plus base at the first price seen, then fixed.
+    /// The capital that shares are taken of: quote plus base at the first price seen, then fixed but for transfers.
     fn fix_capital(&mut self, quotes: &Quotes, spec: &InstanceSpec) {
         if self.capital.is_none() {
             let first = InstrumentIx(0);
@@ -220,6 +221,19 @@ impl RiskGate {
                 self.capital = Some(spec.capital.quote + quote.last * spec.capital.base);
             }
         }
+    }
+
+    /// Other settings: the capital that shares are taken of moves with a transfer, and holds bear the new fees.
+    pub(super) fn revise(&mut self, spec: &InstanceSpec, transfer: Notional) {
+        self.capital = self.capital.map(|capital| capital + transfer);
+        self.exposure.revise(transfer, dearest_fee(&spec.venue_model));
+    }
+
+    /// Quote units that would be free after holds and their fees, if the venue were like this; negative: so much would
+    /// be missing.
+    #[must_use]
+    pub fn free_under(&self, model: &VenueModel) -> Notional {
+        self.exposure.free_quote_at(dearest_fee(model))
     }
 
     fn forget(&mut self, at: Timestamp, window_ms: i64) {
@@ -283,6 +297,11 @@ impl RiskGate {
     pub const fn counts(&self) -> (u64, u64) {
         (self.approved, self.vetoed)
     }
+}
+
+/// What a fill costs at most, fraction of its notional.
+fn dearest_fee(model: &VenueModel) -> Decimal {
+    model.maker_fee.max(model.taker_fee)
 }
 
 /// The price a hold is taken at: the limit, the bound of a market entry, or the last price.

@@ -65,8 +65,12 @@ impl Risk {
                 Some((false, CancelReason::EntriesOff))
             }
             Control::Stop(OnStop::CancelAll | OnStop::Flatten) => Some((true, CancelReason::Close)),
-            // Limits may have changed: the strategy must know its room.
-            Control::Revise { .. } => {
+            // Limits may have changed: the strategy must know its room, and one that is new the latches as well.
+            Control::Revise(shift) => {
+                self.gate.revise(cx.spec, shift.transfer);
+                if shift.anew {
+                    out.push(Event::Latches(self.gate.latches()));
+                }
                 self.tell_funds(cx, out);
                 None
             }

@@ -45,6 +45,13 @@ impl Backtest {
         more
     }
 
+    /// Takes other settings at the moment of the newest input, and works until the instance is quiet.
+    pub fn revise(&mut self, spec: InstanceSpec, keys: String) {
+        let now = self.list.clock();
+        self.scheduler.revise(&mut self.list, now, spec, keys);
+        self.settle();
+    }
+
     /// Works until the worklist is empty and every effect is carried out.
     pub fn settle(&mut self) {
         loop {

@@ -207,7 +207,7 @@ impl Rerun {
         match self.outside.pop_front().map(|next| next.what) {
             // With messages waiting it came ahead of them; without, that is the same.
             Some(What::Command(audit)) => self.list.command_first(at, audit),
-            Some(What::Revise(revision)) => self.list.revise(at, revision.spec, revision.keys),
+            Some(What::Revise(revision)) => self.scheduler.revise(&mut self.list, at, revision.spec, revision.keys),
             // Such an order does not wait to leave: the comparison will say so.
             Some(What::Withhold(_)) | None => return false,
         };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::feed::{Feed, FeedEvent};
 use super::venue::PaperVenue;
 use crate::domain::{Candle, InstrumentIx, OrderNo, Price, Qty, Timestamp};
-use crate::instance::{Effect, MarketIn, Message, OrdersIn, Worklist};
+use crate::instance::{Effect, MarketIn, Message, OrdersIn, Shift, Worklist};
 use crate::orders::Report;
 use crate::spec::{InstanceSpec, Intrabar};
 
@@ -125,6 +125,16 @@ impl Scheduler {
         let (intrabar, latency_ms) = (spec.venue_model.intrabar, spec.venue_model.latency_ms);
         let single = spec.instruments.len() == 1;
         Self { feed, state, intrabar, latency_ms, reports: Vec::new(), expand: false, single }
+    }
+
+    /// Other settings: stages and venue take them in the same moment, for neither may work by the old ones while the
+    /// other does not. A candle under way keeps the order of its points. Answers the number of the input. Nothing may
+    /// wait in the worklist: what is about to leave leaves under the settings it was decided under.
+    pub fn revise(&mut self, list: &mut Worklist, at: Timestamp, spec: InstanceSpec, keys: String) -> u64 {
+        let Shift { transfer, .. } = Shift::between(list.spec(), &spec);
+        self.state.venue.revise(spec.venue_model, transfer);
+        (self.intrabar, self.latency_ms) = (spec.venue_model.intrabar, spec.venue_model.latency_ms);
+        list.revise(at, spec, keys)
     }
 
     /// Takes every candle point by point, quiet or not: tests compare the two ways.

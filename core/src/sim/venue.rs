@@ -8,6 +8,9 @@
 //! point fills whole, at its own price, as maker, when the path reaches it (`touch`) or goes through it by a tick
 //! (`through`). A market order, or a limit that crosses the spread on arrival, fills at the first point at or after its
 //! arrival, on the far side of the spread, as taker. There is no depth: size does not move the price.
+//!
+//! Another model counts from the moment it is given: what is under way keeps its arrival, what rests keeps its place,
+//! and fills pay the new fees. A request never arrives ahead of one that was sent before it.
 
 use std::collections::VecDeque;
 
@@ -86,13 +89,25 @@ impl PaperVenue {
 
     /// Takes an approved order; it arrives after the latency.
     pub fn place(&mut self, at: Timestamp, order: ApprovedOrder) {
-        let what = Request::Place(*order.terms());
-        self.inbound.push_back(Inbound { arrives: at + self.model.latency_ms, what });
+        self.send(at, Request::Place(*order.terms()));
     }
 
     /// Takes a cancel; it arrives after the latency.
     pub fn cancel(&mut self, at: Timestamp, order: OrderNo) {
-        self.inbound.push_back(Inbound { arrives: at + self.model.latency_ms, what: Request::Cancel(order) });
+        self.send(at, Request::Cancel(order));
+    }
+
+    /// With a latency that fell, a request would overtake those before it: it arrives with the last of them.
+    fn send(&mut self, at: Timestamp, what: Request) {
+        let arrives = at + self.model.latency_ms;
+        let arrives = self.inbound.back().map_or(arrives, |last| arrives.max(last.arrives));
+        self.inbound.push_back(Inbound { arrives, what });
+    }
+
+    /// Works by another model from here on, and holds `transfer` more quote units; negative: less.
+    pub fn revise(&mut self, model: VenueModel, transfer: Notional) {
+        self.model = model;
+        self.cash += transfer;
     }
 
     /// When the next request arrives.

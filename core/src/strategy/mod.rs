@@ -121,7 +121,7 @@ pub trait Strategy {
     fn on_guarded(&mut self, view: &View<'_>, ix: InstrumentIx, why: ExitReason, out: &mut Outbox);
     /// From the operator; of [`Control::Revise`] only when it goes on with the new settings.
     fn on_control(&mut self, view: &View<'_>, control: Control, out: &mut Outbox);
-    /// It was off for a while and has missed commands: what the gate's latches are now.
+    /// It is new, or was off for a while, and has missed commands: what the gate's latches are now.
     fn on_latches(&mut self, _latches: Latches) {}
 }
 

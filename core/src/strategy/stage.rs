@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AnyStrategy, View};
 use crate::domain::InstrumentIx;
-use crate::instance::{Control, Cx, Event, Outbox, StrategyIn};
+use crate::instance::{Control, Cx, Event, Outbox, Shift, StrategyIn};
 use crate::orders::{CancelReason, CancelRequest, CancelScope};
 use crate::risk::{Funds, RiskGate};
 use crate::spec::InstanceSpec;
@@ -33,12 +33,13 @@ impl StrategyStage {
         &self.strategy
     }
 
-    /// The settings changed, or the strategy was off for a while. One that begins anew has no orders: those that rest
-    /// are withdrawn, and what they bought it finds as the position that is there.
-    fn revise(&mut self, cx: &Cx<'_>, anew: bool, out: &mut Outbox) {
-        if self.strategy.revise(cx.spec, anew) {
+    /// The settings changed, or the strategy was off for a while. One that begins anew, or is another one, has no
+    /// orders: those that rest are withdrawn, and what they bought it finds as the position that is there.
+    fn revise(&mut self, cx: &Cx<'_>, control: Control, out: &mut Outbox) {
+        let goes_on = matches!(control, Control::Revise(Shift { anew: false, .. }));
+        if self.strategy.revise(cx.spec, !goes_on) {
             let view = View::new(cx, &self.funds);
-            self.strategy.get().on_control(&view, Control::Revise { anew }, out);
+            self.strategy.get().on_control(&view, control, out);
             return;
         }
         for at in 0..cx.spec.instruments.len() {
@@ -55,8 +56,8 @@ impl StrategyStage {
             }
             return;
         }
-        if let StrategyIn::Control(control @ (Control::Revise { .. } | Control::Release)) = message {
-            self.revise(cx, matches!(control, Control::Revise { anew: true } | Control::Release), out);
+        if let StrategyIn::Control(control @ (Control::Revise(_) | Control::Release)) = message {
+            self.revise(cx, control, out);
             return;
         }
         let view = View::new(cx, &self.funds);

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop at what cannot be")]
 
+pub mod revising;
+
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
@@ -288,6 +290,7 @@ pub fn check(spec: &InstanceSpec, stages: &Stages, venue: &PaperVenue, about: &s
     assert!(!exposure.free_quote().is_negative(), "{about}: free quote {}", exposure.free_quote());
     assert!(!venue.cash().is_negative(), "{about}: venue cash {}", venue.cash());
     assert_eq!(exposure.cash(), venue.cash(), "{about}: cash of gate and venue");
+    assert_eq!(exposure.cash(), stages.streak.cash(), "{about}: cash of gate and streak");
     for (ix, position) in stages.orders.positions().iter().enumerate() {
         let ix = InstrumentIx(ix as u16);
         let line = exposure.line(ix);
@@ -306,5 +309,6 @@ pub fn check(spec: &InstanceSpec, stages: &Stages, venue: &PaperVenue, about: &s
         live.sort();
         assert_eq!(open, live, "{about}: open orders of desk and venue");
     }
-    assert!(stages.risk.gate().capital().unwrap_or(spec.capital.quote).is_positive());
+    let capital = stages.risk.gate().capital().unwrap_or(spec.capital.quote);
+    assert!(capital.is_positive() || spec.capital.base.is_positive(), "{about}: shares of {capital}");
 }

@@ -1,6 +1,8 @@
 //! The way of a live instance over the core's types: away at the stages, home to record, to send and to take commands
 //! in, as the actors do it; and recovery from a part of what it left.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -158,8 +160,12 @@ impl Live {
                 let audit = Audit::new(control, BY.to_owned(), "a test".to_owned(), "1".to_owned());
                 self.list.command(now, audit);
             }
-            Some((_, Told::Revise(spec))) => {
-                self.list.revise(now, *spec, "some keys".to_owned());
+            Some((_, Told::Revise(mut spec))) => {
+                // A start refuses to take out more than is free; here it takes what there is.
+                let gate = self.stages.risk.gate();
+                let free = gate.free_under(&spec.venue_model);
+                spec.capital.quote = spec.capital.quote.max(self.list.spec().capital.quote - free);
+                self.scheduler.revise(&mut self.list, now, *spec, "some keys".to_owned());
             }
             None => {}
         }
