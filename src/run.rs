@@ -45,10 +45,16 @@ pub fn run(globals: &Globals, out: &Out, args: &RunArgs) -> Result<Exit, Fault> 
     let stop = signals::listen(logging.pushers()).map_err(|error| Fault::io("signals", &error))?;
     let (ground, recorder) = Ground::open(&lock, config)?;
     ground.told().for_each(|line| out.note(line));
-    // Nor is this: on a failing disk the database panics when it is dropped.
+    // Nor is this dropped: it is sealed at the end, and to close it the database would flush once more, which on a
+    // failing disk was seen to wait for ever.
     let store = ManuallyDrop::new(ground.store());
     let session = Session { globals, out, args, lock: &lock, logging: &logging };
-    let outcome = actix::System::new().block_on(session.live(ground, stop));
+    let outcome = actix::System::new().block_on(async {
+        let outcome = session.live(ground, stop).await;
+        // An actor that never had its turn would begin while it is dropped, and panic for want of a clock.
+        tokio::task::yield_now().await;
+        outcome
+    });
     let recorded = recorder.stop();
     logging.flush(FLUSH);
     let exit = outcome?;
@@ -92,6 +98,7 @@ fn refused(error: LockError) -> Fault {
 fn failed(error: FleetError) -> Fault {
     match error {
         FleetError::Internal { text } => Fault::new(Exit::Failed, "internal", text),
+        FleetError::Failed { text, code } => Fault::new(Exit::Failed, code, text),
         FleetError::UnknownInstance { .. }
         | FleetError::UnknownOrder { .. }
         | FleetError::Conflict { .. }
@@ -200,7 +207,7 @@ impl Session<'_> {
         if status.kill.on {
             self.note(&format!(
                 "KILL SWITCH ON since {}: {}\nclear it with: {}",
-                status.kill.at,
+                status.kill.since(),
                 status.kill.reason,
                 command("kill clear --confirm RESUME")
             ));

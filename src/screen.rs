@@ -132,7 +132,7 @@ fn picture(status: &FleetStatus, events: &[String], footer: &str, width: usize, 
     let mut lines = Vec::new();
     if status.kill.on {
         let kill = &status.kill;
-        let text = cut(&format!("KILL SWITCH ON since {} by {}: {}", kill.at, kill.by, kill.reason), width);
+        let text = cut(&format!("KILL SWITCH ON since {} by {}: {}", kill.since(), kill.by, kill.reason), width);
         lines.push(format!("\x1b[1;37;41m{text}\x1b[0m"));
     }
     let rows = bots(&status.items, width);

@@ -1,17 +1,18 @@
 //! Actors that panic and hang, among two hundred bots: the others notice nothing, and the one loses nothing.
 
+mod quarantine;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use supervisor_actors::view::{InstanceStatus, OrderRow, State};
+use supervisor_actors::view::{InstanceStatus, State};
 use supervisor_actors::{By, Policy, StartOptions, faults, feeds};
 use supervisor_config::InstanceConfig;
-use supervisor_core::domain::{Candle, Price, Qty, Timestamp};
 use supervisor_core::instance::Stage;
 use supervisor_core::sim::Backtest;
 
-use crate::common::{Running, fleet_in, fleet_with, instance, trend, write_csv};
+use crate::common::{Running, fleet_with, instance};
 
 const CANDLES: u32 = 400;
 
@@ -79,125 +80,6 @@ fn each_actor_of_one_bot_among_two_hundred_panics_once_and_all_digests_are_as_wi
         assert_eq!(alerts, ["instance.restarting"]);
         assert_eq!(found, expected, "{}", stage.word());
     }
-}
-
-/// A market that rises, so that the trend follower buys, and then falls through its stop.
-fn rise_and_fall() -> Vec<Candle> {
-    let minute = |nth: i64, price: i64| {
-        let at = |ms: i64| Timestamp::from_millis(1_735_689_600_000 + nth * 60_000 + ms);
-        let price = Price::new(price.into());
-        let (open_time, close_time, volume) = (at(0), at(59_999), Qty::new(1.into()));
-        Candle {
-            open_time,
-            close_time,
-            open: price,
-            high: price + Price::new(1.into()),
-            low: price,
-            close: price,
-            volume,
-        }
-    };
-    let path = |nth: i64| match nth {
-        0..60 => 10_000 - nth,
-        60..120 => 9_940 + (nth - 60) * 10,
-        120..180 => 10_530 - (nth - 120) * 20,
-        _ => 9_330,
-    };
-    (0..240).map(|nth| minute(nth, path(nth))).collect()
-}
-
-#[test]
-fn a_bot_whose_strategy_always_panics_ends_in_quarantine_with_its_entries_cancelled_and_its_stop_working() {
-    let dir = tempfile::tempdir().unwrap();
-    let csv = dir.path().join("up-and-down.csv");
-    write_csv(&csv, &rise_and_fall());
-    let text =
-        |id: &str| trend(id, "BTCUSDT", &csv, "fast = 5\nslow = 15\nadx_period = 5\natr_period = 5\nadx_min = 5");
-    // The strategy hears of 100 candles and of its own order before it fails for good, at the top of the rise.
-    faults::arm("panic always strategy 104 1000000").unwrap();
-    actix::System::new().block_on(async {
-        let running = fleet_with(vec![instance(&text("always")), instance(&text("never"))], Policy::default());
-        running.fleet.autostart(&[]).await.unwrap();
-        running.fleet.ended().await.unwrap();
-        until(&running, "always", State::Quarantined).await;
-        // Its custodian is brought up, and hears of the fall.
-        while !running.fleet.positions(Some("always")).await.unwrap().iter().any(|row| row.qty.is_zero()) {
-            actix::clock::sleep(Duration::from_millis(5)).await;
-        }
-        let status = running.fleet.status().await.unwrap();
-        let row = status.items.iter().find(|row| row.id == "always").unwrap();
-        assert_eq!((row.state, row.restarts, row.open_orders), (State::Quarantined, 3, 0), "{row:?}");
-        assert!(row.note.contains("failed more than 3 times in 60 s"), "{}", row.note);
-        let story = running.fleet.facts("always", None, 1_000).await.unwrap();
-        let told = |text: &str| story.iter().any(|fact| fact.text.contains(text));
-        assert!(told("quarantined, entries cancelled, stops stay"), "{story:?}");
-        assert!(story.iter().any(|fact| fact.event == "position.guarded"), "its stop closed the position: {story:?}");
-        let codes: Vec<String> = running.fleet.errors(100).await.unwrap().into_iter().map(|alert| alert.code).collect();
-        assert_eq!(
-            codes,
-            ["instance.restarting", "instance.restarting", "instance.restarting", "instance.quarantined"]
-        );
-        let other = status.items.iter().find(|row| row.id == "never").unwrap();
-        assert_eq!((other.state, other.restarts, other.ended), (State::Stopped, 0, true), "{other:?}");
-    });
-}
-
-#[test]
-fn a_grid_in_quarantine_has_no_entries_also_in_the_next_run_until_an_operator_brings_it_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let trades = |order: &OrderRow| order.purpose == "entry";
-    faults::arm("panic grid-q strategy 200 4").unwrap();
-    let before = actix::System::new().block_on(async {
-        let running = fleet_in(dir.path(), vec![endless("grid-q")], Policy::default());
-        running.fleet.autostart(&[]).await.unwrap();
-        until(&running, "grid-q", State::Quarantined).await;
-        loop {
-            let orders = running.fleet.orders(Some("grid-q"), false, 100).await.unwrap();
-            if !orders.is_empty() && !orders.iter().any(trades) {
-                break;
-            }
-            actix::clock::sleep(Duration::from_millis(5)).await;
-        }
-        running.fleet.shutdown(by()).await.unwrap();
-        running.fleet.detail("grid-q").await.unwrap()
-    });
-    assert!(!before.positions.is_empty() && before.status.fills > 0);
-    actix::System::new().block_on(async {
-        let running = fleet_in(dir.path(), vec![endless("grid-q")], Policy::default());
-        running.fleet.autostart(&[]).await.unwrap();
-        let row = running.fleet.status().await.unwrap().items.remove(0);
-        assert!(row.state == State::Quarantined && row.note.starts_with("quarantined in an earlier run"), "{row:?}");
-        assert!(row.fills >= before.status.fills, "nothing was forgotten");
-        assert!(!running.fleet.orders(Some("grid-q"), false, 100).await.unwrap().iter().any(trades));
-        let codes: Vec<String> = running.fleet.errors(100).await.unwrap().into_iter().map(|alert| alert.code).collect();
-        let again = "instance.restarting";
-        assert_eq!(codes, [again, again, again, "instance.quarantined", "instance.quarantined"], "of both runs");
-        let back = running.fleet.restart("grid-q", by()).await.unwrap();
-        assert_eq!((back.state, back.changed), (State::Running, true));
-        while !running.fleet.orders(Some("grid-q"), false, 100).await.unwrap().iter().any(trades) {
-            actix::clock::sleep(Duration::from_millis(5)).await;
-        }
-    });
-}
-
-#[test]
-fn when_the_custodian_fails_too_the_entries_are_cancelled_by_their_ids() {
-    faults::arm("panic grid-r risk 100 1000000").unwrap();
-    actix::System::new().block_on(async {
-        let running = fleet_with(vec![endless("grid-r"), endless("other")], Policy::default());
-        running.fleet.autostart(&[]).await.unwrap();
-        let last = loop {
-            let alerts = running.fleet.errors(100).await.unwrap();
-            if let Some(last) = alerts.iter().find(|alert| alert.code == "instance.abandoned") {
-                break last.clone();
-            }
-            actix::clock::sleep(Duration::from_millis(5)).await;
-        };
-        assert!(last.text.contains("were cancelled by their ids"), "{}", last.text);
-        let status = running.fleet.status().await.unwrap();
-        assert_eq!(status.items[0].state, State::Quarantined);
-        assert_eq!((status.items[1].state, status.items[1].restarts), (State::Running, 0));
-    });
 }
 
 #[test]

@@ -214,6 +214,7 @@ const fn control_text(control: Control) -> &'static str {
         Control::Revise { .. } => "settings changed",
         Control::Quarantine => "quarantined, entries cancelled, stops stay",
         Control::Release => "released from quarantine; the strategy begins anew",
+        Control::ParkStreak => "streak monitor parked; its figures wait for the release",
     }
 }
 

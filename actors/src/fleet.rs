@@ -152,7 +152,7 @@ impl Fleet {
         let instances = instances.into_iter().map(|config| (config, false));
         let instances = instances.chain(added.into_iter().map(|config| (config, true)));
         let kill = Arc::new(AtomicBool::new(status.on));
-        let latched = status.on.then(|| format!("kill switch ON since {}, by {}", status.at, status.by));
+        let latched = status.on.then(|| format!("kill switch ON since {}, by {}", status.since(), status.by));
         let actor = Supervisor::new(Charter {
             instances: instances.collect(),
             arbiters,

@@ -34,20 +34,23 @@ pub fn open(dir: &StateDir, backups: &Path) -> Result<Opened, FleetError> {
 /// What the opening has to tell, as alerts: severity, code, text.
 #[must_use]
 pub fn told(opened: &Opened) -> Vec<(&'static str, &'static str, String)> {
-    let remarks = opened.remarks.iter().map(|remark| ("warning", "store.remark", remark.clone()));
+    let remarks = opened.remarks.iter().map(|remark| ("warning", "store.remark", plain(remark)));
     let restored = opened.told.iter().flat_map(lines);
     remarks.chain(restored.map(|line| ("critical", "store.restored", line))).collect()
 }
 
-/// What a restore means, line by line. The supervisor's own journal is no bot.
+/// What a restore means, line by line.
 #[must_use]
 pub fn lines(report: &RestoreReport) -> Vec<String> {
-    let own = format!("{ALERTS}: ");
-    let line = |line: String| match line.strip_prefix(&own) {
-        None => line,
+    report.lines().iter().map(|line| plain(line)).collect()
+}
+
+/// The supervisor's own journal is no bot: nobody starts it.
+fn plain(line: &str) -> String {
+    match line.strip_prefix(ALERTS).and_then(|rest| rest.strip_prefix(": ")) {
+        None => line.to_owned(),
         Some(rest) => format!("alerts of earlier runs: {}", rest.split("; it stays").next().unwrap_or(rest)),
-    };
-    report.lines().into_iter().map(line).collect()
+    }
 }
 
 /// Writes a backup.

@@ -283,7 +283,7 @@ fn rerun(
     state: Option<InstanceState>,
     facts: Vec<FactRecord>,
 ) -> Result<Recovered, PrepareError> {
-    let run = || recover(spec, feed, state, facts).map_err(|source| PrepareError::Diverged { instance, source });
+    let run = || recover(spec.clone(), feed, state, facts).map_err(|source| PrepareError::diverged(&spec, &source));
     unharmed(instance, run)
 }
 

@@ -11,6 +11,8 @@ use supervisor_core::instance::Shift;
 use supervisor_core::risk::RiskGate;
 use supervisor_core::spec::InstanceSpec;
 
+use crate::feeds::differences;
+
 /// Parts of a spec that a state cannot follow: orders, balances and positions belong to them.
 const BOUND: [&str; 4] = ["id", "instruments", "capital.base", "mode"];
 
@@ -39,9 +41,8 @@ pub fn between(old: &InstanceSpec, new: &InstanceSpec, old_feed: &str, new_feed:
     };
     let changed: Vec<&String> = names.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
     let mut unfit: Vec<String> = changed.iter().filter(|name| is_bound(name)).map(tell).collect();
-    if old_feed != new_feed {
-        unfit.push(format!("feed was {old_feed}, is {new_feed}"));
-    }
+    let symbols: Vec<String> = old.instruments.iter().map(|instrument| instrument.symbol.to_string()).collect();
+    unfit.extend(differences(old_feed, new_feed, &symbols));
     if !unfit.is_empty() {
         return Change::Unfit(unfit);
     }

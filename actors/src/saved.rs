@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use supervisor_core::domain::{Quotes, Timestamp};
-use supervisor_core::instance::{FactRecord, InstanceState, Mark, Stages, StateError};
+use supervisor_core::instance::{Custody, FactRecord, InstanceState, Mark, Stages, StateError};
 use supervisor_core::sim::SchedulerState;
 use supervisor_core::spec::InstanceSpec;
 use supervisor_state::Migration;
@@ -147,6 +147,6 @@ struct State1 {
 fn snapshot_of_1(payload: &[u8]) -> Result<Vec<u8>, SavedError> {
     let Saved1 { spec, feed, state: State1 { mark, scheduler, stages } } = postcard::from_bytes(payload)?;
     let Mark1 { quotes, watch, kill_told, clock, inputs, facts } = mark;
-    let mark = Mark { quotes, watch, kill_told, custody: false, clock, inputs, steps: 0, facts };
+    let mark = Mark { quotes, watch, kill_told, custody: Custody::Off, clock, inputs, steps: 0, facts };
     Saved::new(0, spec, feed, InstanceState { mark, scheduler, stages })?.encode()
 }

@@ -129,12 +129,20 @@ pub struct FleetStatus {
 pub struct KillStatus {
     /// True while it is on.
     pub on: bool,
-    /// When it was set, ISO 8601.
+    /// When it was set, ISO 8601; empty when that is lost.
     pub at: String,
     /// Who set it.
     pub by: String,
     /// Why.
     pub reason: String,
+}
+
+impl KillStatus {
+    /// When it was set, for people.
+    #[must_use]
+    pub fn since(&self) -> &str {
+        if self.at.is_empty() { "a moment that is lost" } else { &self.at }
+    }
 }
 
 /// Answer to `kill`.

@@ -1,7 +1,7 @@
 //! The one error body: `application/problem+json` of RFC 9457.
 //!
 //! Owns the translation of every refusal into status, stable code and words. Promises: what failed inside is logged
-//! under the request id and not told to the caller.
+//! under the request id and not told to the caller, unless it is the answer to what he asked for.
 
 use std::fmt;
 
@@ -124,6 +124,10 @@ impl From<FleetError> for Problem {
                 .hint(
                     "mend the disk, and start again with SUPERVISOR__RISK__TRADING_ENABLED=false: that latches it, too",
                 ),
+            FleetError::Failed { code, .. } => {
+                tracing::error!(event = "api.failed", code, %text, "a request was tried and did not work");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, text)
+            }
             FleetError::Internal { .. } => {
                 tracing::error!(event = "api.internal", %text, "a request failed inside");
                 Self::internal()
@@ -161,7 +165,8 @@ mod tests {
     #[test]
     fn every_fleet_error_has_its_status_and_code() {
         let id = "gird".to_owned();
-        let rows: [(FleetError, u16, &str); 7] = [
+        let rows: [(FleetError, u16, &str); 8] = [
+            (FleetError::Failed { text: "needs 7 bytes".into(), code: "not_backed_up" }, 500, "not_backed_up"),
             (FleetError::KillNotStored { open_after: 0 }, 500, "kill_not_stored"),
             (FleetError::UnknownInstance { id: id.clone(), suggestion: Some("grid".into()) }, 404, "unknown_instance"),
             (FleetError::UnknownOrder { id }, 404, "unknown_order"),
@@ -175,6 +180,8 @@ mod tests {
             assert_eq!((problem.status, problem.code.as_str()), (status, code));
             assert!(!serde_json::to_string(&problem).unwrap().contains("/secret/path"));
         }
+        let failed = Problem::from(FleetError::Failed { text: "needs 7 bytes".into(), code: "not_backed_up" });
+        assert_eq!(failed.detail, "needs 7 bytes");
         let invalid = Problem::from(FleetError::Invalid { problems: vec!["a".into(), "b".into()] });
         assert_eq!(invalid.errors.iter().map(|wrong| wrong.message.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     }

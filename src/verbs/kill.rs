@@ -31,9 +31,9 @@ fn set(client: &Client, out: &Out, reason: String) -> Result<Exit, Fault> {
             let KillReport { kill, halted, open_before, open_after } = report;
             let cancelled = open_before.saturating_sub(*open_after);
             out.data(&format!(
-                "kill switch ON at {}   {halted} bots halted   {cancelled} of {open_before} orders cancelled   \
+                "kill switch ON since {}   {halted} bots halted   {cancelled} of {open_before} orders cancelled   \
                  positions kept",
-                kill.at
+                kill.since()
             ))?;
         }
     } else {

@@ -87,11 +87,16 @@ fn troubles(row: &InstanceStatus) -> Vec<String> {
     troubles
 }
 
+/// The kill switch, when it is on.
+fn killed(kill: &KillStatus) -> Option<String> {
+    kill.on.then(|| format!("KILL SWITCH ON since {}: {}", kill.since(), kill.reason))
+}
+
 /// The lines under the table: what wants a look, and how many of what.
 fn summary(out: &Out, document: &Value, found: &[InstanceStatus]) {
     let kill = document.get("kill").and_then(|kill| serde_json::from_value::<KillStatus>(kill.clone()).ok());
-    if let Some(KillStatus { on: true, at, reason, .. }) = kill {
-        out.note(&format!("KILL SWITCH ON since {at}: {reason}"));
+    if let Some(line) = kill.as_ref().and_then(killed) {
+        out.note(&line);
     }
     for line in found.iter().flat_map(troubles) {
         out.note(&line);
@@ -224,6 +229,18 @@ mod tests {
         assert!(shown.lines().next().unwrap().ends_with("RESTARTS  AGE"), "{shown}");
         let last: Vec<&str> = shown.lines().last().unwrap().split_whitespace().rev().take(2).collect();
         assert_eq!(last, ["0s", "2"]);
+    }
+
+    #[test]
+    fn a_kill_switch_whose_moment_is_lost_says_so() {
+        let on = |at: &str| {
+            let (at, by, reason) = (at.to_owned(), "uid:0".to_owned(), "outage".to_owned());
+            KillStatus { on: true, at, by, reason }
+        };
+        let at = "2026-11-20T12:00:00.000Z";
+        assert_eq!(killed(&on(at)).unwrap(), format!("KILL SWITCH ON since {at}: outage"));
+        assert_eq!(killed(&on("")).unwrap(), "KILL SWITCH ON since a moment that is lost: outage");
+        assert_eq!(killed(&KillStatus::default()), None);
     }
 
     #[test]

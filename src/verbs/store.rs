@@ -10,6 +10,7 @@ use supervisor_actors::view::StoreRow;
 use supervisor_actors::{FleetError, offline};
 use supervisor_api::Problem;
 use supervisor_api::wire::ReasonBody;
+use supervisor_state::verify::says_refusal;
 use supervisor_state::{LockError, StateDir};
 
 use super::read::document;
@@ -46,10 +47,17 @@ fn verify(globals: &Globals, out: &Out) -> Result<Exit, Fault> {
     Ok(Exit::Check)
 }
 
-/// What cannot be opened has failed the check, too: it is damaged, of a newer version, or out of reach.
+/// What cannot be opened has failed the check, too, unless the system kept it from being opened.
 fn unopened(error: FleetError) -> Fault {
-    Fault { exit: Exit::Check, code: "store_not_opened".to_owned(), ..told(error) }
-        .hint("a damaged store is moved aside at the next start, and what is whole is restored")
+    let fault = told(error);
+    if !says_refusal(&fault.message) {
+        Fault { exit: Exit::Check, code: "store_not_opened".to_owned(), ..fault }
+            .hint("a damaged store is moved aside at the next start, and what is whole is restored")
+    } else {
+        let message = format!("nothing was checked: {}", fault.message);
+        Fault { exit: Exit::Failed, code: "not_checked".to_owned(), message, ..fault }
+            .hint("this says nothing about the store: mend what the system refused, and try again")
+    }
 }
 
 fn problems(found: &[StoreRow]) -> Vec<String> {
@@ -134,6 +142,7 @@ pub fn items_of<T: Serialize>(found: &[T]) -> Result<Vec<Value>, Fault> {
 pub fn told(error: FleetError) -> Fault {
     match error {
         FleetError::Internal { text } => Fault::new(Exit::Failed, "internal", text),
+        FleetError::Failed { text, code } => Fault::new(Exit::Failed, code, text),
         FleetError::UnknownInstance { .. }
         | FleetError::UnknownOrder { .. }
         | FleetError::Conflict { .. }
@@ -188,14 +197,19 @@ mod tests {
         let text = || "disk gone".to_owned();
         let rows = [
             (FleetError::Internal { text: text() }, Exit::Failed),
+            (FleetError::Failed { text: text(), code: "x" }, Exit::Failed),
             (FleetError::Conflict { text: text(), code: "x" }, Exit::Conflict),
             (FleetError::Invalid { problems: vec![text()] }, Exit::Check),
         ];
         for (error, exit) in rows {
-            let (fault, unopened) = (told(error.clone()), unopened(error));
+            let fault = told(error.clone());
             assert_eq!((fault.exit, fault.message), (exit, text()));
-            assert_eq!((unopened.exit, unopened.message), (Exit::Check, text()));
+            let damaged = unopened(error);
+            assert_eq!((damaged.exit, damaged.message, damaged.hint.is_some()), (Exit::Check, text(), true));
         }
+        let refused = unopened(FleetError::Internal { text: "no room (os error 28)".to_owned() });
+        assert_eq!((refused.exit, refused.code.as_str()), (Exit::Failed, "not_checked"));
+        assert!(!format!("{}{:?}", refused.message, refused.hint).contains("damage"), "{refused:?}");
     }
 
     #[test]

@@ -1,27 +1,29 @@
 //! The one place that knows the database (sled 0.34) and its measured traps.
 //!
 //! Owns the open database: rooms of rows sorted by key, atomic writes within a room, and `sync`. Promises that a panic
-//! inside the database (opening a damaged store panics more often than it fails) comes out as an error; that `sync`
-//! reaches the device (the database's own flush stops at the page cache on Linux); and that after a failed write,
-//! flush or sync nothing is written any more: the system may have dropped the pages, so a later success proves
-//! nothing. Only [`Disk::reopen`] begins anew, under the same `&self`. Never knows what a row means.
+//! inside the database (opening a damaged store panics more often than it fails) comes out as an error, and one while
+//! it is closed goes no further; that `sync` reaches the device (the database's own flush stops at the page cache on
+//! Linux); and that after a failed write, flush or sync nothing is written any more: the system may have dropped the
+//! pages, so a later success proves nothing. Only [`Disk::reopen`] begins anew, under the same `&self`. Never knows
+//! what a row means.
 
 mod files;
 mod guard;
+mod quiet;
 
 use std::fs::File;
 use std::io;
 use std::ops::RangeInclusive;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-pub(crate) use guard::panic_message;
+pub(crate) use quiet::panic_message;
 
 use crate::chunks::Row;
 use files::{remove_torn, renew, sync_directories};
 use guard::Guard;
+use quiet::Held;
 
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 // The periodic flusher is also what collects garbage.
@@ -45,7 +47,7 @@ pub enum DiskError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database panicked, which is its usual answer to damaged files.
-    #[error("store {}: {during} ended in a panic of the database, its files are damaged: {message}", .dir.display())]
+    #[error("store {}: {during} ended in a panic of the database, its files may be damaged: {message}", .dir.display())]
     Panicked {
         /// The store's directory.
         dir: PathBuf,
@@ -101,12 +103,15 @@ pub(crate) enum Room {
     Latches,
 }
 
+/// The open database. Whoever drops its last handle closes it, and fields are dropped in their order: the one that is
+/// prepared for a panic comes last.
 struct Trees {
     meta: sled::Tree,
     facts: sled::Tree,
     long_facts: sled::Tree,
     snapshots: sled::Tree,
     latches: sled::Tree,
+    last: Held<sled::Db>,
 }
 
 /// The database of a directory.
@@ -125,7 +130,6 @@ enum Slot {
 }
 
 struct Inner {
-    db: sled::Db,
     trees: Trees,
     file: File,
     guard: Guard,
@@ -147,12 +151,12 @@ impl Disk {
             old.guard.condemn();
         }
         let guard = Guard::new(&self.dir);
-        let opened = guard.run("close", || {
-            drop(old);
-            io::Result::Ok(())
-        });
-        let opened = opened.and_then(|()| guard.run("renew its data file", || renew(&self.dir.join("db"))));
-        match opened.and_then(|()| Inner::open(&self.dir, REOPEN_PATIENCE)) {
+        let closed = match old {
+            Slot::Open(old) => old.trees.close(&guard),
+            Slot::Opening | Slot::Lost => Ok(()),
+        };
+        let renewed = closed.and_then(|()| guard.run("renew its data file", || renew(&self.dir.join("db"))));
+        match renewed.and_then(|()| Inner::open(&self.dir, REOPEN_PATIENCE)) {
             Ok(inner) => drop(self.replace(Slot::Open(inner))),
             Err(error) => {
                 self.replace(Slot::Lost);
@@ -160,6 +164,15 @@ impl Disk {
             }
         }
         Ok(())
+    }
+
+    /// Closes the database, unless rows of it are still being read: an error where a drop would only leave a word in
+    /// the log.
+    pub(crate) fn close(self) -> Result<(), DiskError> {
+        match self.slot.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Open(open) => open.trees.close(&Guard::new(&self.dir)),
+            Slot::Opening | Slot::Lost => Ok(()),
+        }
     }
 
     fn replace(&self, slot: Slot) -> Slot {
@@ -182,7 +195,7 @@ impl Disk {
         let (low, high) = (keys.start().to_vec(), keys.end().to_vec());
         self.with("read", |inner| {
             let iter = inner.guard.run("read", || Ok::<_, sled::Error>(inner.tree(room).range(low..=high)))?;
-            Ok(Rows { iter: Some(iter), guard: inner.guard.clone() })
+            Ok(Rows { iter: Held::new(iter), guard: inner.guard.clone() })
         })
     }
 
@@ -262,20 +275,17 @@ impl Inner {
             .flush_every_ms(Some(FLUSH_EVERY_MS))
             .mode(sled::Mode::HighThroughput);
         guard.run("clear what an earlier opening left", || remove_torn(dir))?;
-        let (db, trees) = guard.run("open", || {
-            let db = open_patiently(&config, patience)?;
-            let trees = open_trees(&db)?;
-            Ok::<_, sled::Error>((db, trees))
-        })?;
+        let trees = guard.run("open", || Trees::of(open_patiently(&config, patience)?))?;
         let file = guard.run("open its data file", || File::open(dir.join("db")))?;
-        let inner = Self { db, trees, file, guard };
+        let inner = Self { trees, file, guard };
         inner.sync()?;
         inner.guard.run("sync its directory", || sync_directories(dir))?;
         Ok(inner)
     }
 
     fn sync(&self) -> Result<(), DiskError> {
-        self.guard.sync(|| self.db.flush(), || self.file.sync_data())
+        // Any tree flushes the whole database.
+        self.guard.sync(|| self.trees.meta.flush(), || self.file.sync_data())
     }
 
     fn tree(&self, room: Room) -> &sled::Tree {
@@ -306,20 +316,29 @@ fn is_lock_held(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(io) if io.to_string().starts_with("could not acquire lock"))
 }
 
-fn open_trees(db: &sled::Db) -> sled::Result<Trees> {
-    Ok(Trees {
-        meta: db.open_tree("meta")?,
-        facts: db.open_tree("facts")?,
-        long_facts: db.open_tree("long_facts")?,
-        snapshots: db.open_tree("snapshots")?,
-        latches: db.open_tree("latches")?,
-    })
+impl Trees {
+    fn of(db: sled::Db) -> sled::Result<Self> {
+        Ok(Self {
+            meta: db.open_tree("meta")?,
+            facts: db.open_tree("facts")?,
+            long_facts: db.open_tree("long_facts")?,
+            snapshots: db.open_tree("snapshots")?,
+            latches: db.open_tree("latches")?,
+            last: Held::new(db),
+        })
+    }
+
+    fn close(self, guard: &Guard) -> Result<(), DiskError> {
+        let Self { meta, facts, long_facts, snapshots, latches, mut last } = self;
+        drop([meta, facts, long_facts, snapshots, latches]);
+        last.let_go().map_err(|message| guard.panicked("close", message))
+    }
 }
 
 /// Rows read lazily; a step may fail, and that is the last one: the database would answer with the same damage for
 /// ever.
 pub(crate) struct Rows {
-    iter: Option<sled::Iter>,
+    iter: Held<sled::Iter>,
     guard: Guard,
 }
 
@@ -328,18 +347,13 @@ impl Rows {
         &mut self,
         step: impl FnOnce(&mut sled::Iter) -> Option<sled::Result<Pair>>,
     ) -> Option<Result<Row, DiskError>> {
-        let iter = self.iter.as_mut()?;
+        let iter = self.iter.get_mut()?;
         let row = self.guard.run("read", || step(iter).transpose());
         if row.is_err() {
-            self.close();
+            // Whoever opens the database again waits for this.
+            self.iter.close();
         }
         row.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec()))).transpose()
-    }
-
-    /// The last holder closes the database, which may panic over a failed sync; a reader is not to die of that.
-    fn close(&mut self) {
-        let iter = self.iter.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(iter)));
     }
 }
 
@@ -356,12 +370,6 @@ impl Iterator for Rows {
 impl DoubleEndedIterator for Rows {
     fn next_back(&mut self) -> Option<Self::Item> {
         self.step(sled::Iter::next_back)
-    }
-}
-
-impl Drop for Rows {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 

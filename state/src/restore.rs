@@ -65,8 +65,8 @@ struct Seen {
     known: Known,
     /// Whether this state directory has been used, as far as the files beside the store tell.
     used: bool,
-    /// Whether there is an epoch mark and no high-water marks, which only the first schema version did without.
-    lacks_marks: bool,
+    /// Why the high-water marks cannot say what a store has lost, if they cannot. The first schema version did without.
+    blind: Option<String>,
     remarks: Vec<String>,
 }
 
@@ -121,7 +121,7 @@ fn open_once(lock: &StateDir, opts: &OpenOptions<'_>) -> Result<Opened, StoreErr
     let mut remarks = seen.remarks;
     if verified.is_none() && !seen.used && told.is_none() && !backup::list(&opts.backups).unwrap_or_default().is_empty()
     {
-        remarks.push("the store is new, but there are backups; `backup restore` brings one of them back".to_string());
+        remarks.push("the store is new, and none of the backups that are there can be used".to_string());
     }
     if told.is_none() {
         remarks.extend(told::untold(lock));
@@ -169,7 +169,10 @@ pub fn inspect(lock: &StateDir) -> Result<VerifyReport, StoreError> {
         return Err(StoreError::Rewound { dir, stored: 0, marked: seen.highest(), mark });
     }
     let store = Store::peek(&lock.store_dir())?;
-    Ok(verify::run(&store, &seen.known, seen.epoch, Scope::Everything))
+    let report = verify::run(&store, &seen.known, seen.epoch, Scope::Everything);
+    // A device that fails now is not to be called whole.
+    store.close()?;
+    Ok(report)
 }
 
 impl Seen {
@@ -189,23 +192,26 @@ fn see(lock: &StateDir) -> Result<Seen, StoreError> {
         Err(error @ MarkError::Io { .. }) => return Err(error.into()),
     };
     let marks = marks::read(lock.path())?;
-    if let Some((_, damaged @ 1..)) = &marks {
-        let path = marks::path(lock.path());
-        remarks.push(format!(
-            "{damaged} slots of the high-water marks {} were damaged or missing; made anew, what the store had lost \
-             before cannot be told by them",
-            path.display()
-        ));
-    }
-    let (used, lacks_marks) = (has_epoch || marks.is_some(), has_epoch && marks.is_none());
+    let path = marks::path(lock.path());
+    let blind = match &marks {
+        None => has_epoch.then(|| format!("the high-water marks {} are missing", path.display())),
+        Some((_, 0)) => None,
+        Some((_, damaged)) => Some(format!("{damaged} slots of the high-water marks {} are damaged", path.display())),
+    };
+    let used = has_epoch || marks.is_some();
     let known = marks.map(|(known, _)| known).unwrap_or_default();
-    Ok(Seen { epoch, known, used, lacks_marks, remarks })
+    Ok(Seen { epoch, known, used, blind, remarks })
 }
 
 fn examine(lock: &StateDir, seen: &mut Seen, opts: &OpenOptions<'_>) -> Result<Found, StoreError> {
     let mut wreck = Wreck::new(lock);
-    if seen.used && !Store::has_data(&lock.store_dir()) {
-        return Ok(Found::Damaged(wreck, "the store is missing".to_string()));
+    if !Store::has_data(&lock.store_dir()) {
+        if seen.used {
+            return Ok(Found::Damaged(wreck, "the store is missing".to_string()));
+        }
+        if has_backups(opts) {
+            return Ok(Found::Damaged(wreck, "the store is missing, and there are backups of it".to_string()));
+        }
     }
     match wreck.open() {
         Ok(()) => {}
@@ -215,20 +221,16 @@ fn examine(lock: &StateDir, seen: &mut Seen, opts: &OpenOptions<'_>) -> Result<F
     let look = wreck.ask(|store| {
         let version = store.version();
         if matches!(version, Ok(Some(found)) if found > SCHEMA_VERSION) {
-            return (version, false, None);
+            return (version, true, None);
         }
         let is_new = !seen.used && matches!(version, Ok(None)) && matches!(store.is_new(), Ok(true));
         let scope = verify::scope(store, opts.tail_rows);
-        (version, is_new, (!is_new).then(|| verify::run(store, &seen.known, seen.epoch, scope)))
+        let report = (!is_new).then(|| verify::run(store, &seen.known, seen.epoch, scope));
+        let is_empty = report.as_ref().is_none_or(|report| report.instances.is_empty())
+            && store.latches().is_ok_and(|latches| latches.is_empty());
+        (version, is_empty, report)
     });
-    if seen.lacks_marks && matches!(look, Some((Ok(Some(SCHEMA_VERSION)), ..))) {
-        let path = marks::path(lock.path());
-        seen.remarks.push(format!(
-            "the high-water marks {} were missing; made anew, what the store had lost before cannot be told by them",
-            path.display()
-        ));
-    }
-    let report = match look {
+    let (version, is_empty, report) = match look {
         None => return Ok(Found::Damaged(wreck, "the database panics".to_string())),
         Some((Ok(Some(found)), _, None)) => {
             return Err(StoreError::NewerSchema { dir: lock.store_dir(), found, supported: SCHEMA_VERSION });
@@ -236,13 +238,27 @@ fn examine(lock: &StateDir, seen: &mut Seen, opts: &OpenOptions<'_>) -> Result<F
         Some((Ok(Some(from)), _, Some(report))) if from < SCHEMA_VERSION && report.is_whole() => {
             return Ok(Found::Older(wreck, from));
         }
-        Some((_, _, report)) => report,
+        Some((version, is_empty, report)) => (version.ok().flatten(), is_empty, report),
     };
     let problem = report.as_ref().and_then(|report| report.problems().next());
+    let problem = problem.or_else(|| unknowable(seen, version, is_empty, opts));
     Ok(match (problem, report.map(|report| report.scope)) {
         (Some(problem), _) => Found::Damaged(wreck, problem),
         (None, scope) => Found::Whole(wreck, scope),
     })
+}
+
+/// Why a store that looks whole may not be all there was; `None`: the marks say that it is, or there was nothing yet.
+fn unknowable(seen: &Seen, version: Option<u32>, is_empty: bool, opts: &OpenOptions<'_>) -> Option<String> {
+    // A first start that dies at once leaves an epoch mark, no other marks and an empty store.
+    let was_first = is_empty && seen.epoch.is_none_or(|epoch| epoch <= 1) && !has_backups(opts);
+    let reason = seen.blind.as_ref().filter(|_| version == Some(SCHEMA_VERSION) && !was_first)?;
+    Some(format!("{reason}, so what is there may not be all there was"))
+}
+
+/// Whether there is a backup that can be read.
+fn has_backups(opts: &OpenOptions<'_>) -> bool {
+    backup::list(&opts.backups).unwrap_or_default().iter().any(|entry| entry.info.is_ok())
 }
 
 fn refuse_newer(wreck: &mut Wreck) -> Result<(), StoreError> {
@@ -312,11 +328,12 @@ fn rebuild(
     opts: &OpenOptions<'_>,
 ) -> Result<Plan, StoreError> {
     let dir = swap::new_dir(lock);
-    let present = latches::present(wreck, &seen.known);
+    let is_blind = seen.blind.is_some() && from == SCHEMA_VERSION;
+    let present = latches::present(wreck, &seen.known, is_blind);
     let mut bad = BTreeSet::new();
     loop {
         swap::clear(&dir)?;
-        let mut plan = plan::salvage(wreck, &seen.known, &opts.backups, &bad, &present)?;
+        let mut plan = plan::salvage(wreck, &seen.known, is_blind, &opts.backups, &bad, &present)?;
         plan.epoch = next_epoch(seen, plan.epoch)?;
         match build::build(&dir, &plan, wreck, from, opts.migration) {
             Ok(()) => return Ok(plan),

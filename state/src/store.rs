@@ -65,6 +65,11 @@ impl Store {
         Ok(())
     }
 
+    /// Closes the store. A drop does that as well, but nobody hears of it when it fails.
+    pub(crate) fn close(self) -> Result<(), StoreError> {
+        Ok(self.disk.close()?)
+    }
+
     /// The instances that have facts or snapshots, in the order of their ids.
     pub(crate) fn all_instances(&self) -> Result<BTreeSet<InstanceKey>, StoreError> {
         let mut problems = Problems::default();

@@ -5,9 +5,12 @@
 //! problem like any other. Never changes a row and never decides what to do about a problem.
 
 mod facts;
+mod files;
 mod snapshots;
 
 use std::collections::BTreeSet;
+
+pub use files::{UncheckedError, says_refusal};
 
 use crate::disk::Room;
 use crate::journal::StoreError;
@@ -18,8 +21,8 @@ use crate::store::{SCHEMA_VERSION, Store};
 
 /// How many problems of one kind are told one by one.
 const PROBLEMS_TOLD: usize = 20;
-/// A running recorder may take rows away between two reads; what is damaged stays damaged.
-const LOOKS: usize = 3;
+/// Looks at an instance whose recorder takes rows away meanwhile; each that is in vain means that some were pruned.
+const LOOKS: usize = 100;
 
 /// What was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +110,8 @@ impl VerifyReport {
 }
 
 impl Store {
-    /// Checks every row. It may run beside the recorder.
+    /// Checks every row as the open database has it, which need not be how it lies on the disk: see
+    /// [`Store::verify_files`]. It may run beside the recorder.
     pub fn verify(&self) -> VerifyReport {
         run(self, &self.marked(), None, Scope::Everything)
     }
@@ -145,14 +149,22 @@ pub(crate) fn run(store: &Store, known: &Known, marked: Option<u32>, scope: Scop
 /// Checks one instance.
 pub(crate) fn instance(store: &Store, instance: &InstanceKey, mark: Option<Mark>, scope: Scope) -> InstanceReport {
     let mark = mark.unwrap_or_default();
+    let mut place = place(store, instance);
     let mut report = look(store, instance, mark, scope);
     for _ in 1..LOOKS {
-        if report.is_whole() || store.epoch() == 0 {
+        // What is damaged stays damaged; what was pruned between two reads was not.
+        let was = std::mem::replace(&mut place, self::place(store, instance));
+        if report.is_whole() || store.epoch() == 0 || was == place {
             break;
         }
         report = look(store, instance, mark, scope);
     }
     report
+}
+
+/// Where pruning has come to: facts go behind the floor, snapshots when there is a newer one.
+fn place(store: &Store, instance: &InstanceKey) -> (Option<u64>, Option<FactId>) {
+    (store.floor(instance).ok().flatten(), store.snapshot_before(instance, None).ok().flatten())
 }
 
 fn look(store: &Store, instance: &InstanceKey, mark: Mark, scope: Scope) -> InstanceReport {

@@ -4,6 +4,7 @@ mod again;
 mod http;
 mod offline;
 mod running;
+mod store;
 
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};

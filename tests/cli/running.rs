@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::{Place, Run};
 
 /// A place whose grid runs in real time for as long as a test takes, after its first minutes.
-fn slow() -> Place {
+pub(super) fn slow() -> Place {
     let place = Place::new();
     let file = std::fs::read_to_string(place.path("config/instances/grid.toml")).unwrap();
     place.put("grid.toml", &file.replace("speed = \"max\"", "speed = 600"));
@@ -13,7 +13,7 @@ fn slow() -> Place {
 }
 
 /// Asks until a bot has sent orders.
-fn until_trading(place: &Place) {
+pub(super) fn until_trading(place: &Place) {
     while place.said(&["orders", "grid", "-o", "name"]).out.is_empty() {}
 }
 
@@ -92,6 +92,24 @@ fn bots_are_paused_stopped_started_added_and_removed() {
     assert_eq!(code(&["start", "--file", path, "--set", "strategy.levels=10", "--wait"]), 0);
     assert_eq!(place.said(&["list", "-o", "name"]).out, "grid\nmine\n");
     assert_eq!((code(&["remove-instance", "mine"]), code(&["describe", "mine"])), (0, 4));
+}
+
+#[test]
+fn a_restart_that_its_file_does_not_allow_leaves_the_bot_running() {
+    let place = slow();
+    let _run = Run::start(&place, &[]);
+    until_trading(&place);
+    let file = std::fs::read_to_string(place.path("config/instances/grid.toml")).unwrap();
+    place.put("grid.toml", &file.replace("levels = 20", "levels = 1"));
+    let wrong = place.said(&["restart", "grid"]);
+    assert_eq!(wrong.code, 3, "{}", wrong.err);
+    place.put("grid.toml", &file);
+    std::fs::rename(place.path("made.csv"), place.path("gone.csv")).unwrap();
+    let missing = place.said(&["restart", "grid"]);
+    assert!(missing.code == 3 && missing.err.contains("no such data file"), "{}", missing.err);
+    assert_eq!(place.said(&["status", "grid"]).code, 0, "it was not stopped");
+    std::fs::rename(place.path("gone.csv"), place.path("made.csv")).unwrap();
+    assert_eq!(place.said(&["restart", "grid"]).code, 0);
 }
 
 #[test]

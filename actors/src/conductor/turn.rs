@@ -109,10 +109,13 @@ impl Conductor {
         }
     }
 
-    /// Custody begins ahead of everything that waits: that may be what the actors failed on.
+    /// Custody begins, all of it, ahead of everything that waits: that may be what the actors failed on.
     fn tell_custody(&mut self) {
-        let is_custody = |told: &mut Told| matches!(told, Told::Audit(Audit { control: Control::Quarantine, .. }));
-        if let (Some(list), Some(Told::Audit(audit))) = (self.home.as_mut(), self.told.pop_front_if(is_custody)) {
+        let Some(list) = self.home.as_mut() else { return };
+        let is_custody = |told: &mut Told| {
+            matches!(told, Told::Audit(Audit { control: Control::Quarantine | Control::ParkStreak, .. }))
+        };
+        while let Some(Told::Audit(audit)) = self.told.pop_front_if(is_custody) {
             list.command_first(list.clock(), audit);
         }
     }

@@ -46,7 +46,15 @@ pub enum FleetError {
         /// Orders whose cancels are under way.
         open_after: u64,
     },
-    /// 500, exit 1.
+    /// 500, exit 1. It was tried and did not work, and the asker can do something about it: he is told why.
+    #[error("{text}")]
+    Failed {
+        /// Why.
+        text: String,
+        /// Stable code: `not_backed_up`, `not_checked`.
+        code: &'static str,
+    },
+    /// 500, exit 1. The reason stands in the log only.
     #[error("{text}")]
     Internal {
         /// Why.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use supervisor_core::instance::InstanceState;
 use supervisor_core::spec::InstanceSpec;
-use supervisor_state::{InstanceKey, Store, backup};
+use supervisor_state::verify::UncheckedError;
+use supervisor_state::{InstanceKey, RecorderHandle, Store, backup};
 
 use super::{By, Fleet, FleetError};
 use crate::clock::wall;
@@ -27,13 +28,14 @@ impl Fleet {
     /// Writes a backup now, checked after writing.
     ///
     /// # Errors
-    /// [`FleetError::Internal`] when it could not be written.
+    /// [`FleetError::Failed`] when it could not be written.
     pub async fn backup(&self, by: By) -> Result<BackupRow, FleetError> {
         let backups = self.backups.clone();
-        let made = self.blocking(move |store, recorder| {
-            recorder.flush().map_err(FleetError::internal)?;
+        let failed = |text: String| FleetError::Failed { text, code: "not_backed_up" };
+        let made = self.tried(move |store, recorder| {
+            recorder.flush().map_err(|error| failed(error.to_string()))?;
             let made = backup::create(store, &backups.dir, wall().millis(), backups.keep);
-            made.map(|made| offline::backup_row(&made)).map_err(FleetError::internal)
+            made.map(|made| offline::backup_row(&made)).map_err(|error| failed(error.to_string()))
         });
         let made = made.await?;
         tracing::info!(
@@ -55,16 +57,27 @@ impl Fleet {
         self.blocking(move |_, _| offline::backup_list(&dir)).await
     }
 
-    /// Checks everything in the store.
+    /// Checks everything in the store, as it lies on the disk.
     ///
     /// # Errors
-    /// [`FleetError::Internal`] when the recorder does not answer.
+    /// [`FleetError::Failed`] when it could not be checked, [`FleetError::Conflict`] when it is being checked already.
     pub async fn verify_store(&self) -> Result<Vec<StoreRow>, FleetError> {
-        self.blocking(|store, recorder| {
-            recorder.flush().map_err(FleetError::internal)?;
-            Ok::<_, FleetError>(offline::store_rows(&store.verify()))
+        self.tried(|store, recorder| match store.verify_files(recorder) {
+            Ok(report) => Ok(offline::store_rows(&report)),
+            Err(error @ UncheckedError::Busy) => {
+                Err(FleetError::Conflict { text: error.to_string(), code: "being_checked" })
+            }
+            Err(error) => Err(FleetError::Failed { text: error.to_string(), code: "not_checked" }),
         })
         .await
+    }
+
+    /// Work that may block and whose failure is for the asker to know.
+    async fn tried<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store, &RecorderHandle) -> Result<T, FleetError> + Send + 'static,
+    ) -> Result<T, FleetError> {
+        self.blocking(move |store, recorder| Ok::<_, FleetError>(work(store, recorder))).await?
     }
 
     /// The whole state of one instance, readable.

@@ -109,16 +109,48 @@ pub(super) fn read_kill(store: &Store) -> Result<KillStatus, FleetError> {
     match store.get_latch(KILL_LATCH).map_err(FleetError::internal)? {
         None => Ok(KillStatus::default()),
         // A latch that cannot be read still is a latch: fail closed.
-        Some(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or(KillStatus {
+        Some(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_else(|_| KillStatus {
             on: true,
             at: String::new(),
             by: "supervisor".to_owned(),
-            reason: "the stored latch cannot be read".to_owned(),
+            reason: restored(&bytes).unwrap_or("the stored latch cannot be read").to_owned(),
         })),
     }
+}
+
+/// What a restore wrote in the place of a latch of which it knew only that it was set.
+fn restored(latch: &[u8]) -> Option<&str> {
+    std::str::from_utf8(latch).ok()?.strip_prefix("restored: ")
 }
 
 pub(super) fn write_kill(store: &Store, status: &KillStatus) -> Result<(), FleetError> {
     let bytes = serde_json::to_vec(status).map_err(FleetError::internal)?;
     store.put_latch(KILL_LATCH, &bytes).map_err(FleetError::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use supervisor_state::StateDir;
+
+    use super::*;
+
+    #[test]
+    fn a_latch_that_says_no_more_than_that_it_is_set_is_on_and_tells_what_is_known() {
+        let root = tempfile::tempdir().unwrap();
+        let lock = StateDir::acquire(root.path()).unwrap();
+        let store = Store::open(&lock).unwrap();
+        assert!(!read_kill(&store).unwrap().on);
+        for (latch, reason) in [
+            (&b"restored: the switch was on, who threw it is lost"[..], "the switch was on, who threw it is lost"),
+            (&[0xff, 0xfe], "the stored latch cannot be read"),
+        ] {
+            store.put_latch(KILL_LATCH, latch).unwrap();
+            let status = read_kill(&store).unwrap();
+            assert_eq!((status.on, status.reason.as_str()), (true, reason));
+            assert_eq!(status.since(), "a moment that is lost");
+        }
+        let thrown = KillStatus { on: true, at: "2026".to_owned(), by: "uid:0".to_owned(), reason: String::new() };
+        write_kill(&store, &thrown).unwrap();
+        assert_eq!((read_kill(&store).unwrap(), thrown.since()), (thrown.clone(), "2026"));
+    }
 }

@@ -44,6 +44,8 @@ pub(super) struct Entry {
     pub stop: Option<(OnStop, By)>,
     /// Other settings that are taken on once it runs under them.
     pub config: Option<Arc<InstanceConfig>>,
+    /// True when its custodian is to do without the streak monitor.
+    pub parks_streak: bool,
     /// True while nobody but the configuration wants it to run: a quarantine of an earlier run holds.
     pub is_auto: bool,
 }
@@ -62,6 +64,7 @@ impl Entry {
             ordinal,
             stop: None,
             config: None,
+            parks_streak: false,
             is_auto: false,
         }
     }
@@ -74,6 +77,9 @@ impl Entry {
         if self.role == Role::Custodian {
             if !custody {
                 first.push_back(by(Control::Quarantine, &self.card.note));
+            }
+            if self.parks_streak && !prepared.recovered.list.is_streak_parked() {
+                first.push_back(by(Control::ParkStreak, &self.card.note));
             }
             if latches.stopping {
                 first.push_back(by(Control::Start, "as before the restart"));

@@ -1,25 +1,24 @@
 //! What happens when actors die or hang: recovery after a wait, then quarantine, then the last resort.
+//!
+//! A custodian can do without the streak monitor; without risk or order lifecycle no stop can work.
 
-use std::sync::Arc;
+mod last_resort;
+
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
-use supervisor_core::domain::{InstanceId, Purpose};
-use supervisor_core::instance::{Control, InstanceState};
-use supervisor_core::sim::Recovered;
+use supervisor_core::domain::InstanceId;
+use supervisor_core::instance::{Control, Stage};
 use supervisor_core::spec::OnStop;
-use supervisor_state::{RecorderHandle, SnapshotBatch};
 
-use super::messages::{Abandoned, Ready, Remains};
+use super::messages::Ready;
 use super::operator::audit;
 use super::{Entry, Role, Supervisor};
-use crate::brief::Brief;
 use crate::conductor::{Command, Odd, Stalled};
 use crate::fleet::FleetError;
 use crate::guard::Down;
-use crate::prepare::{How, PrepareError, Prepared, prepare, quarantined_latch};
+use crate::prepare::{How, prepare, quarantined_latch};
 use crate::restart::{Policy, Verdict};
-use crate::saved::Saved;
 use crate::view::State;
 
 /// Whose fault a failure is.
@@ -27,6 +26,8 @@ use crate::view::State;
 pub(super) enum Blame {
     /// Its own: it counts towards quarantine.
     Own,
+    /// Its own, of the one stage that a custodian can do without.
+    Streak,
     /// Its own, noticed only after a while.
     Hang,
     /// Another instance's on the same thread: it does not count.
@@ -38,6 +39,7 @@ impl Supervisor {
     pub(super) fn bring_up(&mut self, id: InstanceId, role: Role, fresh: bool, ctx: &mut Context<Self>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.role = role;
+        entry.parks_streak &= role == Role::Custodian;
         let generation = entry.card.generation;
         let config = entry.config.clone().unwrap_or_else(|| entry.card.config.clone());
         let (store, recorder, builders) = (self.store.clone(), self.recorder.clone(), self.builders.clone());
@@ -64,19 +66,20 @@ impl Supervisor {
         entry.shut_down();
         entry.renew(generation);
         entry.card.last_panic = Some(text.clone());
-        entry.card.note.clone_from(&text);
         if entry.role == Role::Custodian {
-            // Not its own fault: another custodian takes its place.
             match blame {
+                // Not its own fault: another custodian takes its place.
                 Blame::Another => self.bring_up(id, Role::Custodian, false, ctx),
-                Blame::Own | Blame::Hang => self.abandon(id, text, ctx),
+                Blame::Streak if !entry.parks_streak => self.park_streak(id, &text, ctx),
+                Blame::Own | Blame::Streak | Blame::Hang => self.abandon(id, text, ctx),
             }
             return;
         }
+        entry.card.note.clone_from(&text);
         // A hang is noticed late: those that follow one another must still fall into one window.
         let slow = policy.hang.saturating_add(policy.cap).saturating_mul(policy.max.saturating_add(1));
         let verdict = match blame {
-            Blame::Own => entry.failures.note(now, &policy, &mut self.rng),
+            Blame::Own | Blame::Streak => entry.failures.note(now, &policy, &mut self.rng),
             Blame::Hang => {
                 let policy = Policy { window: policy.window.max(slow), ..policy };
                 entry.failures.note(now, &policy, &mut self.rng)
@@ -129,23 +132,15 @@ impl Supervisor {
         self.notify_ended();
     }
 
-    /// The custodian failed, too: its entries are cancelled one by one, by their ids, without any actor.
-    fn abandon(&mut self, id: InstanceId, text: String, ctx: &mut Context<Self>) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        entry.card.state = State::Quarantined;
-        let (generation, config) = (entry.card.generation, entry.card.config.clone());
-        let (store, recorder, home) = (self.store.clone(), self.recorder.clone(), ctx.address());
-        self.alert("critical", id.as_str(), "custodian.failed", format!("the custodian failed, too: {text}"));
-        actix::spawn(async move {
-            let how = How { generation, fresh: false, release: false };
-            let work = move || cancel_by_id(&recorder, prepare(&store, &recorder, &config, how)?, generation);
-            let outcome = match tokio::task::spawn_blocking(work).await {
-                Ok(Ok(remains)) => Ok(remains),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            home.do_send(Abandoned { id, outcome });
-        });
+    /// The custodian's streak monitor failed: another custodian does without.
+    fn park_streak(&mut self, id: InstanceId, text: &str, ctx: &mut Context<Self>) {
+        let told = format!("{text}; in quarantine, too: {}; its stops stay in force", Entry::UNCOUNTED);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.parks_streak = true;
+            entry.card.note = format!("{told}; look at it, then: supervisor restart {id}");
+        }
+        self.alert("warning", id.as_str(), "streak.parked", told);
+        self.bring_up(id, Role::Custodian, false, ctx);
     }
 
     /// It cannot be brought back, and trying again would not help.
@@ -184,37 +179,6 @@ impl Supervisor {
     }
 }
 
-/// Withdraws the entries of an instance that no actor can hold, and stores the outcome.
-fn cancel_by_id(recorder: &RecorderHandle, prepared: Prepared, generation: u32) -> Result<Remains, PrepareError> {
-    let Prepared { key, feed, recovered, seq_base, life, .. } = prepared;
-    let Recovered { list, stages, mut scheduler, .. } = recovered;
-    let is_entry = |order: &&supervisor_core::orders::Order| order.terms.purpose == Purpose::Entry;
-    let orders: Vec<_> = stages.orders.desk().open().values().filter(is_entry).map(|order| order.terms.order).collect();
-    for order in &orders {
-        scheduler.withdraw(list.clock(), *order);
-    }
-    let mut remains = Remains { orders: orders.iter().map(|order| order.0).collect(), state: None, life };
-    if list.is_empty() && !list.has_facts() && !list.has_effects() {
-        let spec = list.spec().as_ref().clone();
-        let instance = spec.id;
-        let seq = seq_base + list.facts_written();
-        let state = InstanceState { mark: list.mark(), scheduler: scheduler.state(), stages };
-        remains.state = Some(Box::new(state.clone()));
-        let saved = Saved::new(life.number, spec, feed, state).and_then(|saved| saved.encode());
-        match saved {
-            Ok(bytes) => {
-                recorder.snapshot(SnapshotBatch { instance: key, generation, seq, bytes, done: None });
-                recorder.flush()?;
-            }
-            Err(error) => {
-                tracing::error!(event = "snapshot.failed", instance = instance.as_str(), %error, "not stored");
-                remains.state = None;
-            }
-        }
-    }
-    Ok(remains)
-}
-
 impl Handler<Ready> for Supervisor {
     type Result = ();
     fn handle(&mut self, Ready { id, generation, prepared }: Ready, ctx: &mut Context<Self>) {
@@ -231,13 +195,15 @@ impl Handler<Ready> for Supervisor {
         for remark in &prepared.remarks {
             self.alert("warning", id.as_str(), "state.fallback", format!("{remark}; an older snapshot was taken"));
         }
+        let uncounted = prepared.recovered.list.is_streak_parked();
         let Some(state) = self.launch(id, *prepared, ctx) else { return };
         let Some(entry) = self.entries.get_mut(&id) else { return };
         let is_custodian = entry.role == Role::Custodian;
         if !is_custodian {
             entry.card.note.clear();
         } else if !was_custodian {
-            let note = format!("quarantined in an earlier run; look at it, then: supervisor restart {id}");
+            let uncounted = if uncounted { format!("; {}", Entry::UNCOUNTED) } else { String::new() };
+            let note = format!("quarantined in an earlier run{uncounted}; look at it, then: supervisor restart {id}");
             entry.card.note.clone_from(&note);
             self.alert("critical", id.as_str(), "instance.quarantined", note);
         }
@@ -261,37 +227,13 @@ impl Handler<Odd> for Supervisor {
     }
 }
 
-impl Handler<Abandoned> for Supervisor {
-    type Result = ();
-    fn handle(&mut self, Abandoned { id, outcome }: Abandoned, _: &mut Context<Self>) {
-        let text = match outcome {
-            Ok(Remains { orders, state, life }) => {
-                let is_stored = state.is_some();
-                if let (Some(entry), Some(state)) = (self.entries.get_mut(&id), state) {
-                    entry.card.brief = Brief::of(&state);
-                    entry.card.life = Some(life);
-                    entry.card.last = Some(Arc::from(state));
-                }
-                match (orders.is_empty(), is_stored) {
-                    (true, _) => "it had no entries open; nothing of it runs any more".to_owned(),
-                    (false, true) => {
-                        format!("entries {orders:?} were cancelled by their ids; nothing of it runs any more")
-                    }
-                    (false, false) => format!("nothing of it runs any more; its entries {orders:?} stand as they were"),
-                }
-            }
-            Err(error) => format!("its entries could not be cancelled: {error}"),
-        };
-        self.alert("critical", id.as_str(), "instance.abandoned", text);
-    }
-}
-
 impl Handler<Down> for Supervisor {
     type Result = ();
     fn handle(&mut self, down: Down, ctx: &mut Context<Self>) {
         let Some(panic) = down.panic else { return };
         if self.entries.get(&down.instance).is_some_and(|entry| entry.card.generation == down.generation) {
-            self.fail(down.instance, format!("{} actor panicked: {panic}", down.actor), Blame::Own, ctx);
+            let blame = if down.actor == Stage::Streak.word() { Blame::Streak } else { Blame::Own };
+            self.fail(down.instance, format!("{} actor panicked: {panic}", down.actor), blame, ctx);
         }
     }
 }
@@ -306,6 +248,9 @@ impl Handler<Stalled> for Supervisor {
 }
 
 impl Entry {
+    /// Said of one whose streak monitor is parked.
+    const UNCOUNTED: &str = "its profit and other figures stand still and are made up for when it is released";
+
     /// Tells its actors to stop.
     pub(super) fn stop(&mut self, on_stop: OnStop, by: crate::fleet::By) {
         let Some(conductor) = &self.card.conductor else { return };

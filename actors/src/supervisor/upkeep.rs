@@ -1,4 +1,4 @@
-//! What the supervisor looks after by itself: hangs, the disk, backups.
+//! What the supervisor looks after by itself: hangs, the disk, backups, the history in the store.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Supervisor;
 use super::failure::probe_every;
-use super::messages::{BackedUp, Verified};
+use super::messages::{BackedUp, Raise, Verified};
 use crate::clock::wall;
 use crate::conductor::{Command, Probe};
 use crate::settings::Backups;
@@ -19,6 +19,8 @@ use crate::view::State;
 pub const TICK: Duration = Duration::from_secs(1);
 /// After the start, before the first backup, so that the bots come first; also between two tries.
 const SETTLE: Duration = Duration::from_secs(5);
+/// When a store that could not be checked is tried again.
+const CHECK_AGAIN: Duration = Duration::from_secs(3_600);
 /// How often room for the reserve is tried for again.
 const REPLENISH: Duration = Duration::from_secs(10);
 
@@ -27,8 +29,10 @@ pub struct Upkeep {
     backups: Backups,
     backup_due: Option<Instant>,
     is_backing_up: bool,
-    /// When the whole store is to be checked.
+    /// When the whole store is to be checked; none once it was.
     verify_due: Option<Instant>,
+    /// A second try that fails, too, is no second alert.
+    verify_tried: bool,
     probed: Instant,
     /// When the disk was found full, and the reserve last tried for.
     low_since: Option<Instant>,
@@ -48,6 +52,7 @@ impl Upkeep {
             backups,
             is_backing_up: false,
             verify_due: verify.then(|| Instant::now() + SETTLE),
+            verify_tried: false,
             probed: Instant::now(),
             low_since: None,
             failed: None,
@@ -82,15 +87,28 @@ impl Supervisor {
         self.verify(now, ctx);
     }
 
-    /// Checks what the start had no time for: history, on a thread of its own.
+    /// Checks what the start had no time for: history, on a thread of its own. A copy is checked: over damage the
+    /// database may panic, and the one that is in use would refuse everything from then on.
     fn verify(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        if self.upkeep.verify_due.take_if(|due| now >= *due).is_none() {
+        if self.upkeep.verify_due.is_none_or(|due| now < due) {
             return;
         }
-        let (store, home) = (self.store.clone(), ctx.address());
+        self.upkeep.verify_due = now.checked_add(CHECK_AGAIN);
+        let is_first = !std::mem::replace(&mut self.upkeep.verify_tried, true);
+        let (store, recorder, home) = (self.store.clone(), self.recorder.clone(), ctx.address());
         actix::spawn(async move {
-            let found = tokio::task::spawn_blocking(move || store.verify().problems().collect::<Vec<_>>()).await;
-            home.do_send(Verified(found.unwrap_or_else(|error| vec![error.to_string()])));
+            let work = move || store.verify_files(&recorder).map_err(|error| error.to_string());
+            let report = tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()));
+            match report {
+                Ok(report) => home.do_send(Verified(report.problems().collect())),
+                Err(why) if !is_first => tracing::warn!(event = "store.unchecked", why, "it is tried again"),
+                Err(why) => home.do_send(Raise {
+                    severity: "warning",
+                    instance: String::new(),
+                    code: "store.unchecked",
+                    text: format!("the history in the store, which a start leaves out: {why}; it is tried again"),
+                }),
+            }
         });
     }
 
@@ -170,11 +188,13 @@ impl Supervisor {
 impl Handler<Verified> for Supervisor {
     type Result = ();
     fn handle(&mut self, Verified(problems): Verified, _: &mut Context<Self>) {
+        self.upkeep.verify_due = None;
         if problems.is_empty() {
             tracing::info!(event = "store.verified", "the whole store is whole");
         }
         for problem in problems {
-            let text = format!("{problem}; what the bots go on from is whole; see: supervisor store verify");
+            let text =
+                format!("{problem}; the start found whole what the bots go on from; see: supervisor store verify");
             self.alert("critical", "", "store.damaged", text);
         }
     }

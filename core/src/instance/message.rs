@@ -83,8 +83,11 @@ pub enum Control {
     Revise(Shift),
     /// Its actors failed too often: strategy and market data are off, entries are cancelled, stops go on working.
     Quarantine,
-    /// Out of quarantine: the strategy begins anew with the position that is there.
+    /// Out of quarantine: the strategy begins anew with the position that is there, the streak monitor hears of what it
+    /// has missed.
     Release,
+    /// In quarantine the streak monitor has failed, too: what it would be told waits for the release.
+    ParkStreak,
 }
 
 /// What a change of settings asks of the stages, besides that they read the new ones.
@@ -185,7 +188,7 @@ pub enum OrdersIn {
 }
 
 /// To the streak monitor.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[repr(u64)]
 pub enum StreakIn {
     /// An own fill.

@@ -17,6 +17,6 @@ pub use message::{
 pub use route::route;
 pub use stages::Stages;
 pub use state::{DIGEST_COVERS, Digest, InstanceState, Report, StateError};
-pub use worklist::{Effect, Envelope, Mark, Router, Worklist};
+pub use worklist::{Custody, Effect, Envelope, Mark, Router, Worklist};
 
 pub use crate::orders::OrderEnded;

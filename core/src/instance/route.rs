@@ -121,7 +121,8 @@ fn tell(control: Control, to: &mut Router<'_>) {
         | Control::ClearKill
         | Control::Stop(_)
         | Control::Start
-        | Control::Quarantine => {}
+        | Control::Quarantine
+        | Control::ParkStreak => {}
     }
     to.send(Message::Strategy(StrategyIn::Control(control)));
 }

@@ -10,13 +10,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::fact::{Audit, FactRecord, Revision};
-use super::message::{Control, Cx, Event, Message, Outbox, Shift};
+use super::message::{Control, Cx, Event, Message, Outbox, Shift, StreakIn};
 use super::route::route;
 use crate::domain::{OrderNo, Quotes, Timestamp};
 use crate::risk::ApprovedOrder;
 use crate::sim::SeededRng;
 use crate::spec::InstanceSpec;
 
+pub use custody::Custody;
 pub use router::{Mark, Router};
 
 /// A message with its moment and the number of the input that set it off.
@@ -49,7 +50,7 @@ pub struct Worklist {
     quotes: Quotes,
     watch: bool,
     kill_told: bool,
-    custody: bool,
+    custody: Custody,
     clock: Timestamp,
     inputs: u64,
     steps: u64,
@@ -74,7 +75,7 @@ impl Worklist {
             quotes,
             watch,
             kill_told: false,
-            custody: false,
+            custody: Custody::Off,
             clock: Timestamp::default(),
             inputs: 0,
             steps: 0,
@@ -100,7 +101,7 @@ impl Worklist {
             quotes: self.quotes.clone(),
             watch: self.watch,
             kill_told: self.kill_told,
-            custody: self.custody,
+            custody: self.custody.clone(),
             clock: self.clock,
             inputs: self.inputs,
             steps: self.steps,
@@ -131,12 +132,9 @@ impl Worklist {
 
     #[inline]
     fn enqueue(&mut self, envelope: Envelope) {
-        if self.custody {
-            let Envelope { at, cause, message } = envelope;
-            if let Some(message) = self.in_custody(at, cause, message) {
-                self.queue.push_back(Envelope { at, cause, message });
-            }
-        } else {
+        if matches!(self.custody, Custody::Off) {
+            self.queue.push_back(envelope);
+        } else if let Some(envelope) = self.in_custody(envelope) {
             self.queue.push_back(envelope);
         }
     }
@@ -144,21 +142,26 @@ impl Worklist {
     /// Takes an operator's command: an input like any other, recorded with its author and its place.
     pub fn command(&mut self, at: Timestamp, audit: Audit) -> u64 {
         let cause = self.next_input(at);
-        self.obey(audit.control);
+        let missed = self.obey(audit.control);
         let audit = Audit { step: self.steps, ..audit };
         self.take(self.clock, cause, Event::Audited(Box::new(audit)));
+        for (at, told) in missed {
+            self.enqueue(Envelope { at, cause, message: Message::Streak(told) });
+        }
         cause
     }
 
-    /// What a command means for the worklist itself.
-    fn obey(&mut self, control: Control) {
+    /// What a command means for the worklist itself; answers what the streak monitor must be told belatedly.
+    fn obey(&mut self, control: Control) -> Vec<(Timestamp, StreakIn)> {
         match control {
             Control::Kill => self.kill_told = true,
             Control::ClearKill => self.kill_told = false,
             Control::Quarantine => self.enter_custody(),
-            Control::Release => self.custody = false,
+            Control::ParkStreak => self.park_streak(),
+            Control::Release => return self.leave_custody(),
             Control::Pause | Control::Resume | Control::Stop(_) | Control::Start | Control::Revise(_) => {}
         }
+        Vec::new()
     }
 
     /// Takes other settings, in force at once: an input like any other, recorded with its place. Only
@@ -183,7 +186,9 @@ impl Worklist {
     /// since what waits may be the very message that no stage can bear.
     pub fn command_first(&mut self, at: Timestamp, audit: Audit) -> u64 {
         // A quarantine drops some of what waits: what is left is to come after it.
-        self.obey(audit.control);
+        if matches!(audit.control, Control::Quarantine | Control::ParkStreak) {
+            self.obey(audit.control);
+        }
         let waiting = self.queue.len();
         let cause = self.command(at, audit);
         self.queue.rotate_left(waiting);

@@ -205,7 +205,8 @@ impl Orders {
                 | Control::ClearKill
                 | Control::Start
                 | Control::Quarantine
-                | Control::Release => {}
+                | Control::Release
+                | Control::ParkStreak => {}
             }
         }
     }

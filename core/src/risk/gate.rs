@@ -122,7 +122,7 @@ impl Latches {
             Control::Stop(_) => self.stopping = true,
             Control::Start => self.stopping = false,
             // In custody the worklist lets no entry through: the operator's own latches stay as they are.
-            Control::Revise(_) | Control::Quarantine | Control::Release => {}
+            Control::Revise(_) | Control::Quarantine | Control::Release | Control::ParkStreak => {}
         }
     }
 }

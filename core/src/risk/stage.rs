@@ -79,7 +79,11 @@ impl Risk {
                 self.tell_funds(cx, out);
                 None
             }
-            Control::Stop(OnStop::Keep) | Control::Resume | Control::ClearKill | Control::Start => None,
+            Control::Stop(OnStop::Keep)
+            | Control::Resume
+            | Control::ClearKill
+            | Control::Start
+            | Control::ParkStreak => None,
         };
         let Some((all, reason)) = cancel else { return };
         for at in 0..cx.spec.instruments.len() {

@@ -67,7 +67,7 @@ impl Recovered {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Diverged {
     /// A fact came out differently.
-    #[error("fact {seq} is stored as {stored:?}, but running its inputs again gives {found:?}")]
+    #[error("fact {seq} is stored as {}, but running its inputs again gives {}", named(.stored), named(.found))]
     Fact {
         /// Its number.
         seq: u64,
@@ -77,7 +77,10 @@ pub enum Diverged {
         found: Box<FactRecord>,
     },
     /// Its input is taken, or the feed is over, and a fact of the journal has not come out.
-    #[error("fact {seq} is stored as {stored:?}, but running its inputs again does not bring it; is it another feed?")]
+    #[error(
+        "fact {seq} is stored as {}, but running its inputs again does not bring it; is it another feed, or a shorter \
+         one?", named(.stored)
+    )]
     Missing {
         /// Its number.
         seq: u64,
@@ -92,6 +95,12 @@ pub enum Diverged {
         /// The journal's first one after it.
         first: u64,
     },
+}
+
+/// Which fact it is, without all that it says.
+fn named(record: &FactRecord) -> String {
+    let order = record.fact.order().map(|order| format!(" of order {}", order.0)).unwrap_or_default();
+    format!("{}{order} at {}, input {}", record.fact.word(), record.at, record.cause)
 }
 
 /// Brings an instance back. `state` `None`: it had no snapshot yet, `spec` is what it began with and `facts` start with

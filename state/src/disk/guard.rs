@@ -4,10 +4,8 @@
 //! failed write, flush or sync, or a panic, every operation is refused, also one that was waiting for its turn to sync.
 //! Never repairs anything.
 
-use std::any::Any;
 #[cfg(test)]
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 #[cfg(test)]
 use std::sync::atomic::AtomicU64;
@@ -15,6 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::DiskError;
+use super::quiet::caught;
 
 const GOOD: u8 = 0;
 const FULL: u8 = 1;
@@ -59,12 +58,11 @@ impl Guard {
         E: std::error::Error + Send + Sync + 'static,
     {
         self.check(during)?;
-        match catch_unwind(AssertUnwindSafe(operation)) {
+        match caught(operation) {
             Ok(done) => done.map_err(|source| self.failed(during, source)),
-            Err(panic) => {
+            Err(message) => {
                 self.health.fetch_max(BAD, Ordering::AcqRel);
-                let message = panic_message(panic.as_ref());
-                Err(DiskError::Panicked { dir: self.dir.to_path_buf(), during, message })
+                Err(self.panicked(during, message))
             }
         }
     }
@@ -107,6 +105,11 @@ impl Guard {
         self.run_once("sync", sync)
     }
 
+    /// The error for a panic of the database with this message.
+    pub(super) fn panicked(&self, during: &'static str, message: String) -> DiskError {
+        DiskError::Panicked { dir: self.dir.to_path_buf(), during, message }
+    }
+
     fn failed(&self, during: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> DiskError {
         DiskError::Failed { dir: self.dir.to_path_buf(), during, source: Box::new(source) }
     }
@@ -126,12 +129,6 @@ impl Guard {
         let count = |left: u64| left.checked_sub(1);
         self.full_in.fetch_update(Ordering::AcqRel, Ordering::Acquire, count) == Ok(1)
     }
-}
-
-/// The text of a caught panic.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_string())
 }
 
 #[cfg(test)]

@@ -127,3 +127,89 @@ fn a_full_disk_is_known_by_kind_and_by_number_also_through_the_database() {
     assert!(!full(Box::new(sled::Error::Corruption { at: None, bt: () })));
     assert!(!full(Box::new(sled::Error::Unsupported("no space".into()))));
 }
+
+/// Goes off when the database drops it, which is while it is closed.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("planned");
+    }
+}
+
+/// A disk with ten rows whose database panics when it is closed.
+fn armed(dir: &Path) -> Disk {
+    let disk = Disk::open(dir).unwrap();
+    disk.write(Room::Facts, rows(10), Vec::new()).unwrap();
+    disk.sync().unwrap();
+    let bomb = Bomb;
+    disk.with("arm", |inner| {
+        let merge = move |_: &[u8], _: Option<&[u8]>, _: &[u8]| {
+            let _ = &bomb;
+            None
+        };
+        inner.trees.meta.set_merge_operator(merge);
+        Ok(())
+    })
+    .unwrap();
+    disk
+}
+
+/// What is left is looked at in a copy: the database does not let go of its files when one of its trees panics.
+fn is_whole(dir: &Path) {
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(dir.join("db"), copy.path().join("db")).unwrap();
+    let disk = Disk::open(copy.path()).unwrap();
+    assert_eq!(count(&disk), 10);
+    disk.close().unwrap();
+}
+
+#[test]
+fn a_panic_while_the_database_is_closed_goes_no_further() {
+    let closings: [fn(Disk); 4] = [
+        |disk| drop(disk),
+        |disk| {
+            // The rows are the last that hold it.
+            let rows = disk.rows(Room::Facts, &[0]..=&[u8::MAX]).unwrap();
+            drop(disk);
+            assert_eq!(rows.map(Result::unwrap).count(), 10);
+        },
+        |disk| {
+            let closed = disk.close().unwrap_err();
+            assert!(matches!(&closed, DiskError::Panicked { during: "close", message, .. } if message == "planned"));
+        },
+        |disk| {
+            let reopened = disk.reopen().unwrap_err();
+            assert!(matches!(reopened, DiskError::Panicked { during: "close", .. }));
+            assert!(matches!(disk.check(), Err(DiskError::Broken { full: false, .. })));
+        },
+    ];
+    for close in closings {
+        let dir = tempfile::tempdir().unwrap();
+        close(armed(dir.path()));
+        is_whole(dir.path());
+    }
+}
+
+/// A second panic that leaves a destructor would end the process.
+#[test]
+fn a_panic_while_the_database_is_closed_leaves_another_one_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let outer = std::panic::catch_unwind(|| {
+        let _disk = armed(dir.path());
+        panic!("the first");
+    });
+    assert_eq!(panic_message(outer.unwrap_err().as_ref()), "the first");
+    is_whole(dir.path());
+}
+
+#[test]
+fn of_two_panics_the_one_that_is_caught_is_not_printed() {
+    let other = "disk::tests::a_panic_while_the_database_is_closed_leaves_another_one_as_it_was";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let said = child.args(["--exact", "--nocapture", other]).output().unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && String::from_utf8_lossy(&said.stdout).contains("1 passed"), "{text}");
+    assert!(text.matches("panicked at").count() == 1 && text.contains("the first"), "{text}");
+    assert!(!text.contains("planned"), "{text}");
+}

@@ -41,7 +41,8 @@ impl Checked {
 pub(super) struct Committer<S> {
     pub(super) store: Arc<S>,
     pub(super) shared: Arc<Shared>,
-    pub(super) last: BTreeMap<InstanceKey, FactId>,
+    /// Where each sequence ends, as far as it was asked for; `None` for one that has not begun.
+    pub(super) last: BTreeMap<InstanceKey, Option<FactId>>,
     pub(super) unsynced: Unsynced,
     settings: Settings,
     fences: BTreeMap<InstanceKey, u32>,
@@ -142,7 +143,8 @@ impl<S: StateStore> Committer<S> {
                 self.settle(last.map(drop));
                 last = guarded(|| self.store.last_fact_id(instance));
             }
-            if let Ok(Some(last)) = last {
+            // Also that there is none: asked once more, the store may have been found full meanwhile.
+            if let Ok(last) = last {
                 self.last.insert(*instance, last);
             }
         }
@@ -203,7 +205,7 @@ impl<S: StateStore> Committer<S> {
         if let Some((long, seq)) = records.iter().zip(first_seq..).find(|(record, _)| record.len() > RECORD_BYTES_MAX) {
             return Err(RecordError::TooLong { instance, seq, bytes: long.len() });
         }
-        self.last.insert(instance, FactId { epoch, seq });
+        self.last.insert(instance, Some(FactId { epoch, seq }));
         Ok(seq)
     }
 
@@ -215,7 +217,7 @@ impl<S: StateStore> Committer<S> {
 
     fn last(&self, instance: InstanceKey) -> Result<Option<FactId>, RecordError> {
         if let Some(last) = self.last.get(&instance) {
-            return Ok(Some(*last));
+            return Ok(*last);
         }
         guarded(|| self.store.last_fact_id(&instance))
     }

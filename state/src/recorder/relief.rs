@@ -81,7 +81,8 @@ impl<S: StateStore> Committer<S> {
             reached.insert(instance, Some(id));
             missing.push(fact.clone());
         }
-        for (&instance, &expected) in &self.last {
+        for (&instance, expected) in &self.last {
+            let Some(expected) = *expected else { continue };
             let found = self.reached(&mut reached, instance)?;
             if found != Some(expected) {
                 return Err(RecordError::Lost { instance, expected, found });

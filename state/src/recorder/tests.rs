@@ -9,9 +9,12 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+mod around;
 mod faults;
 mod pruning;
 mod snapshots;
+
+use around::Around;
 
 type Heard = (&'static str, Result<u64, RecordError>);
 
@@ -133,35 +136,14 @@ fn an_empty_batch_waits_for_everything_before_it() {
 /// Tells of each sync.
 struct Ringing(MemoryStore, Mutex<Sender<()>>);
 
-impl StateStore for Ringing {
-    fn epoch(&self) -> u32 {
-        self.0.epoch()
-    }
-    fn last_fact_id(&self, instance: &InstanceKey) -> Result<Option<FactId>, StoreError> {
-        self.0.last_fact_id(instance)
-    }
-    fn append(&self, facts: Vec<NewFact>) -> Result<(), StoreError> {
-        self.0.append(facts)
+impl Around for Ringing {
+    fn memory(&self) -> &MemoryStore {
+        &self.0
     }
     fn sync(&self) -> Result<(), StoreError> {
         self.0.sync()?;
         self.1.lock().unwrap().send(()).unwrap();
         Ok(())
-    }
-    fn write_snapshot(&self, instance: &InstanceKey, seq: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.0.write_snapshot(instance, seq, bytes)
-    }
-    fn prune(&self, instance: &InstanceKey, facts_kept: u64, rows_max: usize) -> Result<Pruned, StoreError> {
-        self.0.prune(instance, facts_kept, rows_max)
-    }
-    fn check(&self) -> Result<(), StoreError> {
-        self.0.check()
-    }
-    fn relieve(&self) -> Result<(), StoreError> {
-        self.0.relieve()
-    }
-    fn replenish(&self, bytes: u64) -> Result<(), StoreError> {
-        self.0.replenish(bytes)
     }
 }
 

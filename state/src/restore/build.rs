@@ -51,7 +51,7 @@ pub(super) fn build(
     }
     plan.latches.iter().try_for_each(|(name, value)| store.build_latch(name, value))?;
     store.build_end(plan.epoch)?;
-    drop(store);
+    store.close()?;
     Ok(check(dir, plan)?)
 }
 
@@ -155,6 +155,7 @@ fn check(dir: &Path, plan: &Plan) -> Result<(), StoreError> {
     let store = Store::peek(dir)?;
     let report = verify::run(&store, &known, None, Scope::Everything);
     let latches = store.latches()?;
+    store.close()?;
     let problem = match report.problems().next() {
         Some(problem) => problem,
         None if latches != plan.latches => "its latches are not those that were written".to_string(),

@@ -41,8 +41,8 @@ impl Present {
 }
 
 /// Reads what can be read. To be done before anything else is read: a store that breaks is opened a bounded number of
-/// times.
-pub(super) fn present(wreck: &mut Wreck, known: &Known) -> Present {
+/// times. `is_blind`: marks are missing that should be there, so that what can be read may not be all.
+pub(super) fn present(wreck: &mut Wreck, known: &Known, is_blind: bool) -> Present {
     let bound = is_bound(wreck, known);
     let read = wreck.ask(|store| {
         let mut problems = Problems::default();
@@ -52,7 +52,8 @@ pub(super) fn present(wreck: &mut Wreck, known: &Known) -> Present {
     });
     let (table, damaged, sum) = read.unwrap_or_default();
     let mark = known.latches.filter(|_| bound);
-    let is_whole = sum.is_some_and(|sum| mark.is_none_or(|mark| mark.accepts(sum)));
+    let lacks_mark = is_blind && known.latches.is_none();
+    let is_whole = !lacks_mark && sum.is_some_and(|sum| mark.is_none_or(|mark| mark.accepts(sum)));
     Present { table, damaged, is_whole }
 }
 

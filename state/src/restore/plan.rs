@@ -12,7 +12,7 @@ use super::wreck::Wreck;
 use crate::backup::{self, BackupError, BackupInfo, ReadError, Record};
 use crate::journal::StoreError;
 use crate::key::{FactId, InstanceKey};
-use crate::marks::Known;
+use crate::marks::{Known, Mark};
 use crate::verify::{self, InstanceReport, Problems, Scope};
 
 /// A good backup and what stands in it.
@@ -63,20 +63,24 @@ pub(super) fn catalog(path: &Path) -> Result<Catalog, BackupError> {
 }
 
 /// Plans a store that keeps what is whole in `wreck` and takes the rest from `backups`. `bad` could not be kept
-/// although they looked whole.
+/// although they looked whole. `is_blind`: marks are missing that should be there; then whoever has no mark must have
+/// reached the newest backup at least.
 ///
 /// # Errors
 /// The system refused to read the store or the backups: nothing can be said about what is in them.
 pub(super) fn salvage(
     wreck: &mut Wreck,
     known: &Known,
+    is_blind: bool,
     backups: &Path,
     bad: &BTreeSet<InstanceKey>,
     present: &Present,
 ) -> Result<Plan, StoreError> {
-    let reports = reports(wreck, known);
+    let mut notes = Vec::new();
+    let least = if is_blind { at_least(known, backups)? } else { known.clone() };
+    let reports = reports(wreck, &least);
     // Who had a snapshot cannot go on without one, however many facts are there.
-    let had_snapshot = |instance: &InstanceKey| known.instances.get(instance).is_some_and(|m| m.snapshot.is_some());
+    let had_snapshot = |instance: &InstanceKey| least.instances.get(instance).is_some_and(|m| m.snapshot.is_some());
     let is_kept = |report: &InstanceReport| {
         let lacks_snapshot = report.snapshots.is_empty() && had_snapshot(&report.instance);
         report.is_usable() && !lacks_snapshot && !bad.contains(&report.instance)
@@ -85,11 +89,15 @@ pub(super) fn salvage(
         reports.iter().filter(|report| !is_kept(report)).map(|report| report.instance).collect();
     let latches_from = present.source();
     let is_all_there = wanted.is_empty() && latches_from == Latches::Kept && wreck.ask(|_| ()).is_some();
-    let mut notes = Vec::new();
     let catalogs = if is_all_there { Vec::new() } else { catalogs(backups, &mut wanted, &mut notes)? };
     let mut instances: Vec<Planned> = Vec::new();
     for report in &reports {
-        instances.push(if is_kept(report) { kept(report) } else { replaced(report, known, &catalogs) });
+        let is_unmarked = is_blind && !known.instances.contains_key(&report.instance);
+        instances.push(match (is_kept(report), is_unmarked) {
+            (true, _) => kept(report, is_unmarked),
+            (false, true) => from_backup(report.instance, None, &catalogs),
+            (false, false) => replaced(report, known, &catalogs),
+        });
     }
     // What stands in a backup only was forgotten by the store and by the marks.
     let named: BTreeSet<InstanceKey> = reports.iter().map(|report| report.instance).collect();
@@ -118,7 +126,7 @@ pub(super) fn whole_backup(
     catalog: Catalog,
     backups: &Path,
 ) -> Result<Plan, StoreError> {
-    let present = latches::present(wreck, known);
+    let present = latches::present(wreck, known, false);
     let named: BTreeSet<InstanceKey> = instances(wreck).into_iter().chain(known.instances.keys().copied()).collect();
     let all: BTreeSet<InstanceKey> = named.into_iter().chain(catalog.instances.keys().copied()).collect();
     let epoch = highest_epoch(wreck, known, backups)?.max(catalog.info.epoch);
@@ -162,12 +170,14 @@ fn reports(wreck: &mut Wreck, known: &Known) -> Vec<InstanceReport> {
     all.into_iter().map(report).collect()
 }
 
-fn kept(report: &InstanceReport) -> Planned {
+fn kept(report: &InstanceReport, is_unmarked: bool) -> Planned {
     let snapshots = report.snapshots_reached();
+    let unmarked = "whether that is all there was cannot be told";
     let note = report.problems.first().map(|problem| {
         let from = snapshots.last().map_or("the beginning".to_string(), |id| format!("the snapshot of {id}"));
         format!("{problem}; it goes on from {from} and the facts after it, which are whole")
     });
+    let note = note.or_else(|| is_unmarked.then(|| unmarked.to_string()));
     let told = RestoredInstance {
         instance: report.instance,
         source: Source::Kept,
@@ -196,6 +206,16 @@ fn from_backup(instance: InstanceKey, known: Option<FactId>, catalogs: &[Catalog
     let facts_lost_at_least = facts_between(reached, known);
     let told = RestoredInstance { instance, source, known, reached, facts_lost_at_least, note: None };
     Planned { told, catalog: found.map(|(at, _, _)| at), snapshots: Vec::new() }
+}
+
+/// The marks, and for whoever has none what stands in the newest good backup: that much was durable once.
+fn at_least(known: &Known, backups: &Path) -> Result<Known, StoreError> {
+    let mut least = known.clone();
+    let newest = catalogs(backups, &mut BTreeSet::new(), &mut Vec::new())?;
+    for (instance, last) in newest.iter().flat_map(|of| &of.instances) {
+        least.instances.entry(*instance).or_insert(Mark { last: *last, ..Mark::default() });
+    }
+    Ok(least)
 }
 
 /// Good backups, the newest first, until each of `wanted` is found. A newer version's backup is no damage: it says

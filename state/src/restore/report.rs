@@ -103,6 +103,7 @@ impl RestoredInstance {
             Source::Backup { name, created_ms } => {
                 let made = stamp::in_words(*created_ms);
                 let loss = match lost {
+                    0 if self.known.is_none() => "what it lost since then cannot be counted".to_string(),
                     0 => "no durable fact is known to be lost".to_string(),
                     1 => "at least 1 fact lost".to_string(),
                     lost => format!("at least {lost} facts lost"),

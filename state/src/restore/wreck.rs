@@ -91,10 +91,9 @@ impl Wreck {
         self.store.take()
     }
 
-    /// Lets go of the store; a panic of the database while it ends is of no interest any more.
+    /// Lets go of the store; how the database ends is of no interest any more.
     pub(super) fn close(&mut self) {
-        let store = self.store.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(store)));
+        self.store = None;
     }
 
     /// A copy for this opening, under a name of its own: the database may not let go of the files of one that panicked.
@@ -104,12 +103,6 @@ impl Wreck {
         let copy = self.copies.join(self.openings.to_string());
         copy_data(&self.dir, &copy).map_err(|source| swap::beside(&copy, "copied", source))?;
         Ok(copy)
-    }
-}
-
-impl Drop for Wreck {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 
@@ -186,8 +179,8 @@ mod tests {
             };
             let mut wreck = refused();
             let (known, backups) = (Known::default(), root.path().join("backups"));
-            let present = latches::present(&mut wreck, &known);
-            let planned = plan::salvage(&mut wreck, &known, &backups, &BTreeSet::new(), &present);
+            let present = latches::present(&mut wreck, &known, false);
+            let planned = plan::salvage(&mut wreck, &known, false, &backups, &BTreeSet::new(), &present);
             assert!(matches!(planned, Err(StoreError::Beside { during: "copied", .. })), "{code}");
             assert_eq!(refused().refused_though_readable().is_err(), stops_operator, "{code}");
         }

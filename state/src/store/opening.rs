@@ -82,7 +82,11 @@ impl Store {
     }
 
     /// The newest snapshot that is older than `limit`, without reading it.
-    fn snapshot_before(&self, instance: &InstanceKey, limit: Option<FactId>) -> Result<Option<FactId>, StoreError> {
+    pub(crate) fn snapshot_before(
+        &self,
+        instance: &InstanceKey,
+        limit: Option<FactId>,
+    ) -> Result<Option<FactId>, StoreError> {
         let low = fact_key(instance, FactId::MIN);
         // Rows are named by the fact's key and four bytes more: the bare key lies right before them.
         let high = limit.map_or_else(|| [u8::MAX; 4].to_vec(), |_| Vec::new());

@@ -1,12 +1,12 @@
 //! What the wiring may do with a worklist, and where a worklist stands.
 
-use super::{Effect, Envelope, Worklist};
+use super::{Custody, Effect, Envelope, Worklist};
 use crate::domain::{InstrumentIx, Quote, Quotes, Timeframe, Timestamp};
 use crate::instance::fact::{Fact, FactRecord};
 use crate::instance::message::Message;
 
 /// Where a worklist stood while it was empty.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Mark {
     /// Last quotes.
     pub quotes: Quotes,
@@ -14,8 +14,8 @@ pub struct Mark {
     pub watch: bool,
     /// Whether the stages know that the kill switch is on.
     pub kill_told: bool,
-    /// Whether strategy and market stage are off.
-    pub custody: bool,
+    /// Which stages are off.
+    pub custody: Custody,
     /// Moment of the newest input.
     pub clock: Timestamp,
     /// Inputs so far.
@@ -29,8 +29,8 @@ pub struct Mark {
 impl Mark {
     /// The part that the digest covers: all but the numbers of inputs and steps, which count causes.
     #[must_use]
-    pub const fn covered(&self) -> (&Quotes, bool, bool, bool, Timestamp, u64) {
-        (&self.quotes, self.watch, self.kill_told, self.custody, self.clock, self.facts)
+    pub const fn covered(&self) -> (&Quotes, bool, bool, &Custody, Timestamp, u64) {
+        (&self.quotes, self.watch, self.kill_told, &self.custody, self.clock, self.facts)
     }
 }
 

@@ -371,7 +371,7 @@ impl Strategy for Grid {
                 self.halts.stopping = true;
             }
             Control::Start => self.halts.stopping = false,
-            Control::Revise { .. } | Control::Quarantine | Control::Release => {}
+            Control::Revise { .. } | Control::Quarantine | Control::Release | Control::ParkStreak => {}
         }
         // Other limits may admit what was refused before.
         if !matches!(control, Control::Resume | Control::Start | Control::ClearKill | Control::Revise { .. }) {

@@ -184,36 +184,46 @@ fn a_store_that_comes_back_without_what_was_durable_is_not_written_to() {
     assert_eq!(forgetful.0.appends(), 2);
 }
 
+/// Is found full, by a latch say, right after its first answer.
+struct Interrupted(MemoryStore, Mutex<u64>);
+
+impl Around for Interrupted {
+    fn memory(&self) -> &MemoryStore {
+        &self.0
+    }
+    fn last_fact_id(&self, instance: &InstanceKey) -> Result<Option<FactId>, StoreError> {
+        let mut asked = self.1.lock().unwrap();
+        *asked += 1;
+        if *asked > 1 && self.0.count(Call::Relieve) == 0 {
+            return Err(DiskError::Broken { dir: "memory".into(), during: "read", full: true }.into());
+        }
+        self.0.last_fact_id(instance)
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_while_a_first_batch_is_checked_costs_no_fact() {
+    let store = Arc::new(Interrupted(MemoryStore::new(1), Mutex::default()));
+    let recorder = Recorder::start_with(Arc::clone(&store), settings()).unwrap();
+    let (sender, heard) = channel();
+    let handle = recorder.handle();
+    handle.append(batch("a", 1, 3));
+    recorder.flush().unwrap();
+    handle.append(asked("a", &sender, batch("a", 4, 1)));
+    assert!(matches!(heard.recv().unwrap(), ("a", Ok(4))));
+    recorder.stop().unwrap();
+    assert_eq!(store.0.durable_facts(&key("a")).len(), 4);
+}
+
 /// Says after a full disk that it knows nobody.
 struct Forgetful(MemoryStore);
 
-impl StateStore for Forgetful {
-    fn epoch(&self) -> u32 {
-        self.0.epoch()
+impl Around for Forgetful {
+    fn memory(&self) -> &MemoryStore {
+        &self.0
     }
     fn last_fact_id(&self, instance: &InstanceKey) -> Result<Option<FactId>, StoreError> {
         if self.0.count(Call::Relieve) > 0 { Ok(None) } else { self.0.last_fact_id(instance) }
-    }
-    fn append(&self, facts: Vec<NewFact>) -> Result<(), StoreError> {
-        self.0.append(facts)
-    }
-    fn sync(&self) -> Result<(), StoreError> {
-        self.0.sync()
-    }
-    fn write_snapshot(&self, instance: &InstanceKey, seq: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        self.0.write_snapshot(instance, seq, bytes)
-    }
-    fn prune(&self, instance: &InstanceKey, facts_kept: u64, rows_max: usize) -> Result<Pruned, StoreError> {
-        self.0.prune(instance, facts_kept, rows_max)
-    }
-    fn check(&self) -> Result<(), StoreError> {
-        self.0.check()
-    }
-    fn relieve(&self) -> Result<(), StoreError> {
-        self.0.relieve()
-    }
-    fn replenish(&self, bytes: u64) -> Result<(), StoreError> {
-        self.0.replenish(bytes)
     }
 }
 
@@ -313,7 +323,8 @@ fn the_marks_reach_what_was_acknowledged_after_a_full_disk() {
             let _ = store.put_latch("paused/a", b"paused");
         }
         handle.append(asked("a", &sender, batch("a", first + 3, 1)));
-        assert!(matches!(heard.recv().unwrap(), ("a", Ok(seq)) if seq == first + 3));
+        let heard_of = heard.recv().unwrap();
+        assert!(matches!(heard_of, ("a", Ok(seq)) if seq == first + 3), "full at {nth}: {heard_of:?}");
         let done: Done = asked("snapshot", &sender, batch("a", 0, 0)).done.unwrap();
         let snapshot =
             SnapshotBatch { instance: key("a"), generation: 0, seq: first, bytes: vec![1], done: Some(done) };

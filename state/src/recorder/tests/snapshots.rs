@@ -22,35 +22,14 @@ fn asked_snapshot(label: &'static str, heard: &Sender<Heard>, mut snapshot: Snap
 /// Refuses a snapshot whose facts are not durable.
 struct Strict(MemoryStore);
 
-impl StateStore for Strict {
-    fn epoch(&self) -> u32 {
-        self.0.epoch()
-    }
-    fn last_fact_id(&self, instance: &InstanceKey) -> Result<Option<FactId>, StoreError> {
-        self.0.last_fact_id(instance)
-    }
-    fn append(&self, facts: Vec<NewFact>) -> Result<(), StoreError> {
-        self.0.append(facts)
-    }
-    fn sync(&self) -> Result<(), StoreError> {
-        self.0.sync()
+impl Around for Strict {
+    fn memory(&self) -> &MemoryStore {
+        &self.0
     }
     fn write_snapshot(&self, instance: &InstanceKey, seq: u64, bytes: &[u8]) -> Result<(), StoreError> {
         let durable = self.0.durable_facts(instance).last().map_or(0, |fact| fact.seq);
         assert!(durable >= seq, "a snapshot after {seq} while {durable} is durable");
         self.0.write_snapshot(instance, seq, bytes)
-    }
-    fn prune(&self, instance: &InstanceKey, facts_kept: u64, rows_max: usize) -> Result<Pruned, StoreError> {
-        self.0.prune(instance, facts_kept, rows_max)
-    }
-    fn check(&self) -> Result<(), StoreError> {
-        self.0.check()
-    }
-    fn relieve(&self) -> Result<(), StoreError> {
-        self.0.relieve()
-    }
-    fn replenish(&self, bytes: u64) -> Result<(), StoreError> {
-        self.0.replenish(bytes)
     }
 }
 
