@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --example kills -- 500           so many kills over complete months
-//! cargo run --release --example kills -- --term 200    so many stops
+//! cargo run --release --example kills -- --early 100   so many kills in the first moments of forty bots
+//! cargo run --release --example kills -- --term 200    so many stops, and a quarter as many in the first moments
 //! cargo run --release --example kills -- --faults      every storage fault at every call of a day
 //! cargo run --release --example kills -- --corrupt 200 so many damaged stores
 //! ```
@@ -22,10 +23,11 @@ mod crash;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crash::{corruption, faults, kill, term};
+use crash::{corruption, early, faults, kill, term};
 
 enum Task {
     Kills(usize),
+    Early(usize),
     Stops(usize),
     Faults,
     Damages(usize),
@@ -42,6 +44,7 @@ fn read(mut words: impl Iterator<Item = String>) -> Option<Wish> {
     let mut wish = Wish { task: Task::Kills(500), seed: 1, each: u64::MAX, program: None };
     while let Some(word) = words.next() {
         match word.as_str() {
+            "--early" => wish.task = Task::Early(words.next()?.parse().ok()?),
             "--term" => wish.task = Task::Stops(words.next()?.parse().ok()?),
             "--corrupt" => wish.task = Task::Damages(words.next()?.parse().ok()?),
             "--faults" => wish.task = Task::Faults,
@@ -63,6 +66,7 @@ fn beside() -> Option<PathBuf> {
 fn work(program: &Path, Wish { task, seed, each, .. }: &Wish) {
     match task {
         Task::Kills(kills) => kill::many(program, *kills, *seed),
+        Task::Early(kills) => early::many(program, *kills, *seed),
         Task::Stops(stops) => term::many(program, *stops, *seed),
         Task::Faults => faults::many(program, *each, *seed),
         Task::Damages(rounds) => println!("{:?}", corruption::many(program, *rounds, *seed)),
@@ -71,7 +75,9 @@ fn work(program: &Path, Wish { task, seed, each, .. }: &Wish) {
 
 fn main() -> ExitCode {
     let Some(wish) = read(std::env::args().skip(1)) else {
-        eprintln!("usage: kills [N | --term N | --faults [--each N] | --corrupt N] [--seed S] [--program PATH]");
+        eprintln!(
+            "usage: kills [N | --early N | --term N | --faults [--each N] | --corrupt N] [--seed S] [--program PATH]"
+        );
         return ExitCode::from(2);
     };
     let Some(program) = wish.program.clone().or_else(beside) else {

@@ -32,7 +32,7 @@ use crate::supervisor::{Card, Charter, Supervisor};
 use crate::view::{AlertRow, KillStatus, RiskRow, State};
 use crate::{guard, rows};
 
-use added::{added_instances, added_latch, started_latch, stopped_latch};
+use added::{added_instances, added_latch, pause_all, started_latch, stopped_latch};
 pub use error::FleetError;
 pub(crate) use keep::dumped;
 use keep::{newest_age, past_alerts};
@@ -150,11 +150,13 @@ impl Fleet {
         let (mut added, unreadable) = added_instances(&store, &accounts, &env)?;
         added.retain(|new| !instances.iter().any(|old| old.spec.id == new.spec.id));
         let instances = instances.into_iter().map(|config| (config, false));
-        let instances = instances.chain(added.into_iter().map(|config| (config, true)));
+        let instances: Vec<_> = instances.chain(added.into_iter().map(|config| (config, true))).collect();
+        let ids: Vec<&str> = instances.iter().map(|(config, _)| config.spec.id.as_str()).collect();
+        let lost = pause_all(&store, &ids).map_err(FleetError::internal)?;
         let kill = Arc::new(AtomicBool::new(status.on));
         let latched = status.on.then(|| format!("kill switch ON since {}, by {}", status.since(), status.by));
         let actor = Supervisor::new(Charter {
-            instances: instances.collect(),
+            instances,
             arbiters,
             store: store.clone(),
             recorder: recorder.clone(),
@@ -174,6 +176,9 @@ impl Fleet {
         let fleet = Self { supervisor, store, recorder, kill, kill_turn, accounts, env, stop_ms, started, backups };
         for (severity, code, text) in told {
             fleet.raise(severity, code, &text);
+        }
+        for text in lost {
+            fleet.raise("critical", "store.restored", &text);
         }
         for text in unreadable {
             fleet.raise("critical", "config.added_unreadable", &text);

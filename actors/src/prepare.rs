@@ -330,7 +330,7 @@ pub fn quarantined_latch(id: &str) -> String {
 pub const KILL_LATCH: &str = "kill";
 
 /// Where it is kept that a restore could not bring a bot back.
-fn lost_latch(id: &str) -> String {
+pub fn lost_latch(id: &str) -> String {
     format!("lost/{id}")
 }
 

@@ -1,11 +1,11 @@
 //! High-water marks: how far each instance and the latches were when the store was last made durable.
 //!
 //! Owns `<dir>/marks`, a file apart from the store, since the database can come up with records missing and say
-//! nothing. Slots of 64 bytes, each with a checksum of its own: a header, one for the latches, one per instance; the
-//! header counts the last kind, so that slots which were cut off are missed.
+//! nothing. Slots of 64 bytes, each with a checksum of its own and each there twice: a header, one for the latches, one
+//! per instance; the header counts the last kind, so that slots which were cut off are missed.
 //! Promises that a mark is written only after the sync that covers it, so that it is never ahead of what is durable:
-//! a store *below* a mark has lost records, one above it has not. A kill cannot tear a slot; after a power cut a mark
-//! may be up to a second old, which is still true. Never repairs the store, never stops it: a mark that cannot be
+//! a store *below* a mark has lost records, one above it has not. A slot that is torn leaves the one before it; after a
+//! power cut a mark may be up to a second old. Both are still true. Never repairs the store, never stops it: a mark that cannot be
 //! written is told and tried again.
 
 mod slot;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::key::{FactId, InstanceKey};
-use slot::{SLOT_BYTES, Slot};
+use slot::{SLOT_BYTES, Slot, is_single};
 
 const MARKS: &str = "marks";
 const NEW_MARKS: &str = "marks.new";
@@ -142,23 +142,32 @@ pub fn read(dir: &Path) -> Result<Option<(Known, usize)>, MarksError> {
     let mut known = Known::default();
     let mut damaged = usize::from(bytes.is_empty());
     let (mut counted, mut used) = (0, 0);
-    for (number, slot) in (0..).zip(bytes.chunks(SLOT_BYTES)) {
-        let parsed = Slot::parse(number, slot);
+    for (number, parsed) in (0..).zip(slots(&bytes)) {
         used += u32::from(number >= FIRST_INSTANCE && parsed != Some(Slot::Empty));
-        match parsed {
-            Some(Slot::Header { epoch, schema, instances }) => {
+        match (parsed, number) {
+            (Some(Slot::Header { epoch, schema, instances }), 0) => {
                 (known.epoch, known.schema) = (Some(epoch), Some(schema));
                 counted = instances;
             }
-            Some(Slot::Latches(mark)) => known.latches = Some(mark),
-            Some(Slot::Instance(instance, mark)) => drop(known.instances.insert(instance, mark)),
-            Some(Slot::Empty) if number >= FIRST_INSTANCE => {}
-            Some(Slot::Empty) | None => damaged += 1,
+            (Some(Slot::Latches { mark, .. }), 1) => known.latches = Some(mark),
+            (Some(Slot::Instance(instance, mark)), FIRST_INSTANCE..) => drop(known.instances.insert(instance, mark)),
+            (Some(Slot::Empty), FIRST_INSTANCE..) => {}
+            (Some(_) | None, _) => damaged += 1,
         }
     }
     // Slots that were cut off or zeroed are as good as damaged ones.
     damaged += counted.saturating_sub(used) as usize;
     Ok(Some((known, damaged)))
+}
+
+/// The newer one of each two slots.
+fn slots(bytes: &[u8]) -> Vec<Option<Slot>> {
+    let each: Vec<Option<Slot>> =
+        (0..).zip(bytes.chunks(SLOT_BYTES)).map(|(place, slot)| Slot::parse(place, slot)).collect();
+    if is_single(bytes) {
+        return each;
+    }
+    each.chunks(2).map(|two| Slot::newer(two[0], two.get(1).copied().flatten())).collect()
 }
 
 /// The open marks of a store.
@@ -168,6 +177,8 @@ pub(crate) struct Marks {
     path: PathBuf,
     known: Known,
     slots: BTreeMap<InstanceKey, u64>,
+    /// How often each slot was written: each time over the older one of the two.
+    turns: BTreeMap<u64, u64>,
     /// Written since the last sync of the file.
     dirty: bool,
     /// Something could not be written: everything is written again.
@@ -183,8 +194,8 @@ impl Marks {
         let new = dir.join(NEW_MARKS);
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(written)?;
-        let mut marks =
-            Self { file, path: path(dir), known, slots, dirty: true, failed: false, synced: Instant::now() };
+        let (path, turns, synced) = (path(dir), BTreeMap::new(), Instant::now());
+        let mut marks = Self { file, path, known, slots, turns, dirty: true, failed: false, synced };
         marks.fill().map_err(written)?;
         fs::rename(&new, &marks.path).map_err(written)?;
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(written)?;
@@ -193,7 +204,7 @@ impl Marks {
 
     fn fill(&mut self) -> io::Result<()> {
         let spare = (self.slots.len() as u64 / SPARE_SLOTS + 1) * SPARE_SLOTS;
-        let length = (FIRST_INSTANCE + spare) * SLOT_BYTES as u64;
+        let length = (FIRST_INSTANCE + spare) * 2 * SLOT_BYTES as u64;
         self.file.write_all(&vec![0; usize::try_from(length).unwrap_or(0)])?;
         self.write_all_slots()?;
         self.file.sync_all()?;
@@ -242,7 +253,8 @@ impl Marks {
 
     fn set_latches(&mut self, mark: LatchMark) {
         self.known.latches = Some(mark);
-        self.write(1, Slot::Latches(mark));
+        let turn = self.turns.get(&1).copied().unwrap_or(0) + 1;
+        self.write(1, Slot::Latches { mark, turn });
     }
 
     /// Puts what was written on the device.
@@ -260,18 +272,29 @@ impl Marks {
 
     fn write(&mut self, number: u64, slot: Slot) {
         self.dirty = true;
-        if let Err(error) = self.file.write_all_at(&slot.bytes(number), number * SLOT_BYTES as u64) {
+        let turn = self.turns.entry(number).or_default();
+        *turn += 1;
+        let place = 2 * number + *turn % 2;
+        // The first of an instance goes to both places, or damage to it would look like a place not used yet.
+        let is_first = *turn == 1;
+        let other = if is_first { self.put(place ^ 1, slot) } else { Ok(()) };
+        if let Err(error) = self.put(place, slot).and(other) {
             self.fail(&error);
         }
     }
 
+    fn put(&self, place: u64, slot: Slot) -> io::Result<()> {
+        self.file.write_all_at(&slot.bytes(place), place * SLOT_BYTES as u64)
+    }
+
     fn write_all_slots(&self) -> io::Result<()> {
-        let put = |number: u64, slot: Slot| self.file.write_all_at(&slot.bytes(number), number * SLOT_BYTES as u64);
-        put(0, self.header())?;
-        put(1, Slot::Latches(self.known.latches.unwrap_or_default()))?;
+        let both = |number: u64, slot: Slot| (0..2).try_for_each(|copy| self.put(2 * number + copy, slot));
+        both(0, self.header())?;
+        let turn = self.turns.get(&1).copied().unwrap_or(0);
+        both(1, Slot::Latches { mark: self.known.latches.unwrap_or_default(), turn })?;
         for (instance, number) in &self.slots {
             let mark = self.known.instances.get(instance).copied().unwrap_or_default();
-            put(*number, Slot::Instance(*instance, mark))?;
+            both(*number, Slot::Instance(*instance, mark))?;
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod wreck;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+pub use latches::ALL_PAUSED;
 pub use report::{Latches, RestoreReport, RestoredInstance, Source};
 pub use told::told;
 
@@ -194,7 +195,7 @@ fn see(lock: &StateDir) -> Result<Seen, StoreError> {
     let marks = marks::read(lock.path())?;
     let path = marks::path(lock.path());
     let blind = match &marks {
-        None => has_epoch.then(|| format!("the high-water marks {} are missing", path.display())),
+        None => Some(format!("the high-water marks {} are missing", path.display())),
         Some((_, 0)) => None,
         Some((_, damaged)) => Some(format!("{damaged} slots of the high-water marks {} are damaged", path.display())),
     };
@@ -291,7 +292,7 @@ fn migrate(
     from: u32,
     opts: &OpenOptions<'_>,
 ) -> Result<(Store, PathBuf), StoreError> {
-    let plan = rebuild(lock, seen, &mut wreck, from, opts)?;
+    let plan = rebuild(lock, seen, &mut wreck, (from, false), opts)?;
     // It verified a moment ago: whatever is not kept now was damaged meanwhile, and the next start restores it.
     if let Some(planned) = plan.instances.iter().find(|planned| planned.told.source != Source::Kept) {
         let problem = format!("instance {} cannot be read", planned.told.instance);
@@ -314,22 +315,25 @@ fn mend(
     let stored = wreck.ask(|store| store.version().ok()).flatten().flatten();
     // The first version kept no marks.
     let from = stored.or(seen.known.schema).unwrap_or(if seen.known == Known::default() { 1 } else { SCHEMA_VERSION });
-    let plan = rebuild(lock, seen, &mut wreck, from, opts)?;
+    // A store that cannot say its version may be of this one, and then its marks should be there.
+    let is_blind = seen.blind.is_some() && stored.is_none_or(|version| version == SCHEMA_VERSION);
+    let plan = rebuild(lock, seen, &mut wreck, (from, is_blind), opts)?;
     let (store, report) = put_in_place(lock, wreck, plan, reason, "damaged", opts.now_ms)?;
     Ok((store, report))
 }
 
 /// Builds a new store from what is whole; an instance that breaks while it is copied is taken from a backup instead.
+/// `from`: the schema version of the payloads; blind: marks are missing that should be there.
 fn rebuild(
     lock: &StateDir,
     seen: &Seen,
     wreck: &mut Wreck,
-    from: u32,
+    (from, is_blind): (u32, bool),
     opts: &OpenOptions<'_>,
 ) -> Result<Plan, StoreError> {
     let dir = swap::new_dir(lock);
-    let is_blind = seen.blind.is_some() && from == SCHEMA_VERSION;
-    let present = latches::present(wreck, &seen.known, is_blind);
+    let mut present = latches::present(wreck, &seen.known, is_blind);
+    present.is_first = !seen.used;
     let mut bad = BTreeSet::new();
     loop {
         swap::clear(&dir)?;

@@ -6,6 +6,7 @@ use supervisor_core::domain::OrderNo;
 use supervisor_core::instance::{Fact, FactRecord};
 use supervisor_state::{InstanceKey, StateDir, Store};
 
+use super::durable::Durable;
 use super::lab::copy_dir;
 
 /// An order's first answer follows its approval at once, so that a short look back is enough.
@@ -18,6 +19,8 @@ pub struct Autopsy {
     pub in_flight: Vec<String>,
     /// The epoch of the newest fact of any bot; 0 without facts.
     pub epoch_of_facts: u32,
+    /// Everything that was durable.
+    pub durable: Durable,
 }
 
 impl Autopsy {
@@ -27,7 +30,8 @@ impl Autopsy {
         copy_dir(state, copy.path());
         let lock = StateDir::acquire(copy.path()).unwrap();
         let store = Store::open(&lock).unwrap_or_else(|error| panic!("the journal of a killed process: {error}"));
-        let mut found = Self::default();
+        let durable = Durable::of(&store).unwrap();
+        let mut found = Self { durable, ..Self::default() };
         // The supervisor's own alerts are no bot's facts.
         for bot in store.instances().unwrap().iter().filter(|bot| !bot.to_string().starts_with('_')) {
             found.examine(&store, bot);

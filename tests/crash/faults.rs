@@ -2,7 +2,8 @@
 //!
 //! Promises: the fault strikes inside the real program, between it and the system ([`Shim`]); whether it struck is
 //! read from the shim's own count. What follows may be an error, a refusal to start or nothing at all, never a crash;
-//! and the next start without the fault comes to the end of a run that had none.
+//! and the next start without the fault comes to the end of a run that had none, and keeps every fact that the struck
+//! one left where that can be read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::chance::Chance;
+use super::durable::Durable;
 use super::journal::Journals;
 use super::lab::{Crew, Lab, Pace};
 use super::outcome::{Outcome, STOPS, losses};
@@ -159,12 +161,16 @@ impl Range {
         if !by_us && ended.status.code() != Some(0) {
             assert!(!ended.err.trim().is_empty(), "{what}: {} without a word", ended.status);
         }
+        let state = self.lab.state("struck");
+        // What cannot be opened as it is has to be mended first, and told if that loses anything.
+        let mut durable = Durable::found(&state).unwrap_or_default();
         let outcome = Outcome::of(&self.lab, self.lab.start("struck", Pace::Max));
+        durable.follow(Durable::found(&state).unwrap(), 1, &what);
         let but: &[&str] = if was_stopped { &STOPS } else { &[] };
         if outcome.alerts.iter().any(|line| line.starts_with("storage.low")) {
             // Whoever starts without the reserve is paused until a person says otherwise: told, and nothing is lost.
             assert_eq!(losses(&outcome.alerts), Vec::<String>::new(), "{what}: {}", ended.err);
-            let after = Journals::of(&self.lab.state("struck"));
+            let after = Journals::of(&state);
             let wrong = after.wrong_pauses(&self.journals, self.lab.ids());
             assert!(wrong.is_empty(), "{what}: {wrong:#?}\n{}\n{:#?}", ended.err, outcome.alerts);
             tally.paused += 1;

@@ -10,7 +10,7 @@ use supervisor_state::{StateDir, Store};
 use super::lab::{Lab, Pace, copy_dir};
 use super::outcome::Outcome;
 
-/// All facts, by bot, from the first one on.
+/// All facts, by bot, from the first one on, or from the one on where a backup begins.
 #[derive(Clone, Debug, Default)]
 pub struct Journals(BTreeMap<String, Vec<FactRecord>>);
 
@@ -30,7 +30,6 @@ impl Journals {
                 .map(|stored| postcard::from_bytes(&stored.unwrap().payload).unwrap())
                 .collect();
             facts.reverse();
-            assert!(facts.first().is_none_or(|first| first.seq == 1), "{bot}: pruned, so nothing can be compared");
             (bot.to_string(), facts)
         });
         Self(facts.collect())
@@ -55,7 +54,11 @@ impl Journals {
         let Some(facts) = self.0.get(id) else { return Some(format!("{id} ran and left no journal")) };
         let Some(pause) = facts.iter().position(is_pause) else { return Some(format!("{id} was not paused")) };
         let (before, after) = facts.split_at(pause);
-        let (ours, theirs) = (deeds(before), deeds(&undisturbed.0[id]));
+        let (ours, mut theirs) = (deeds(before), deeds(&undisturbed.0[id]));
+        if facts.first().is_none_or(|first| first.seq > 1) {
+            let from = theirs.iter().position(|deed| Some(deed) == ours.first());
+            theirs.drain(..from.unwrap_or(0));
+        }
         if !theirs.starts_with(&ours) {
             let at = ours.iter().zip(&theirs).position(|(a, b)| a != b);
             return Some(format!("{id}: what it did before its pause differs at {at:?} of {}", ours.len()));

@@ -2,13 +2,15 @@
 //!
 //! Promises: what is counted was seen, not assumed. In flight: the journal of the dead process holds an approved order
 //! without an answer. During recovery: a bot was seen starting and none running, and the journal holds no fact of the
-//! epoch that the dead process had marked as its own.
+//! epoch that the dead process had marked as its own. After each death, and at the end, every fact is still there that
+//! was durable at the death before ([`Durable`]).
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::autopsy::{Autopsy, epoch_mark};
 use super::chance::Chance;
+use super::durable::Durable;
 use super::lab::{Crew, Lab, Pace};
 use super::outcome::{Outcome, alerts, losses};
 use super::run::Run;
@@ -41,11 +43,14 @@ pub struct Tally {
 pub fn one_run(lab: &Lab, seed: u64, kills: usize, reference: &Outcome, tally: &mut Tally) {
     let mut chance = Chance::new(seed);
     let state = format!("killed-{seed}");
+    let mut durable = Durable::default();
     for shot in shots(&mut chance, kills) {
-        fire(lab, &state, shot, tally);
+        let found = fire(lab, &state, shot, tally);
+        durable.follow(found, 1, &format!("seed {seed}, {shot:?}"));
         println!("seed {seed}: {shot:?}: {tally:?}");
     }
     let outcome = Outcome::of(lab, lab.start(&state, Pace::Fast));
+    durable.follow(Durable::found(&lab.state(&state)).unwrap(), 1, &format!("seed {seed}, end"));
     let differences = outcome.differences(reference, &[]);
     assert!(differences.is_empty(), "seed {seed}: {differences:#?}\nalerts: {:#?}", outcome.alerts);
     lab.discard(&state);
@@ -69,7 +74,8 @@ fn shots(chance: &mut Chance, kills: usize) -> Vec<Shot> {
     shots
 }
 
-fn fire(lab: &Lab, state: &str, shot: Shot, tally: &mut Tally) {
+/// Kills one process; what was durable then.
+fn fire(lab: &Lab, state: &str, shot: Shot, tally: &mut Tally) -> Durable {
     let path = lab.state(state);
     tally.kills += 1;
     match shot {
@@ -78,12 +84,15 @@ fn fire(lab: &Lab, state: &str, shot: Shot, tally: &mut Tally) {
             run.until_progress(share);
             nothing_lost(&run);
             run.kill();
+            Autopsy::of(&path).durable
         }
         Shot::InFlight => {
             let mut run = lab.start(state, Pace::Slow);
             run.until("an order is in flight", |run| run.has_order_in_flight().then_some(()));
             run.kill();
-            tally.in_flight += usize::from(!Autopsy::of(&path).in_flight.is_empty());
+            let found = Autopsy::of(&path);
+            tally.in_flight += usize::from(!found.in_flight.is_empty());
+            found.durable
         }
         Shot::InRecovery(delay) => {
             let before = epoch_mark(&path);
@@ -91,8 +100,9 @@ fn fire(lab: &Lab, state: &str, shot: Shot, tally: &mut Tally) {
             run.until("a bot starts", |run| (epoch_mark(&path) > before && is_any(run, "starting")).then_some(()));
             let was_running = watch(&run, delay);
             run.kill();
-            let recovering = !was_running && Autopsy::of(&path).epoch_of_facts < epoch_mark(&path);
-            tally.in_recovery += usize::from(recovering);
+            let found = Autopsy::of(&path);
+            tally.in_recovery += usize::from(!was_running && found.epoch_of_facts < epoch_mark(&path));
+            found.durable
         }
     }
 }

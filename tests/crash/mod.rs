@@ -1,7 +1,7 @@
 //! The real program, ended in every way a machine can end it.
 //!
 //! Owns the harness: a place with recordings and bots ([`lab`]), the program in a process of its own ([`run`]), what a
-//! run came to ([`outcome`]) and what lies on disk after a death ([`autopsy`], [`journal`]).
+//! run came to ([`outcome`]) and what lies on disk after a death ([`autopsy`], [`journal`], [`durable`]).
 //! Promises: every choice comes out of a printed seed; nothing here sends a command that changes a bot. Never: takes
 //! the program's word for what was in flight, where its journal can be read instead.
 //!
@@ -10,8 +10,10 @@
 pub mod autopsy;
 pub mod chance;
 pub mod corruption;
-#[cfg(test)]
-mod early;
+pub mod damage;
+pub mod durable;
+pub mod early;
+pub mod fate;
 pub mod faults;
 pub mod journal;
 pub mod kill;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use supervisor_config::{Account, Env, InstanceConfig, instance_from_text};
-use supervisor_state::Store;
+use supervisor_state::restore::ALL_PAUSED;
+use supervisor_state::{InstanceKey, Store, StoreError};
 
 use super::{FleetError, NewInstance};
+use crate::prepare::{lost_latch, paused_latch};
 
 /// Where it is kept that an operator stopped a bot.
 pub(super) fn stopped_latch(id: &str) -> String {
@@ -46,4 +48,27 @@ pub(super) fn added_instances(
         }
     }
     Ok((added, wrong))
+}
+
+/// After a restore that cannot say what was switched off: pauses every bot there is, and locks those of which nothing
+/// was found, as the restore itself does with those that it knows of. Answers the latter, to be told.
+pub(super) fn pause_all(store: &Store, ids: &[&str]) -> Result<Vec<String>, StoreError> {
+    if store.get_latch(ALL_PAUSED)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut lost = Vec::new();
+    for id in ids {
+        let (paused, latch) = (paused_latch(id), lost_latch(id));
+        if store.get_latch(&paused)?.is_none() {
+            store.put_latch(&paused, b"restored")?;
+        }
+        // Every id of an instance is a key.
+        let last = InstanceKey::new(id).map_or(Ok(None), |key| store.last_fact_id(&key))?;
+        if store.get_latch(&latch)?.is_none() && last.is_none() {
+            store.put_latch(&latch, b"nothing of it was found, and no backup holds it")?;
+            lost.push(format!("{id}: lost, no backup holds it; it stays quarantined until started anew"));
+        }
+    }
+    store.remove_latch(ALL_PAUSED)?;
+    Ok(lost)
 }

@@ -24,6 +24,10 @@ const STOPPED: &str = "stopped/";
 const HALTS: [&str; 3] = [PAUSED, "quarantined/", STOPPED];
 const LOST: &str = "lost/";
 
+/// A pause or a stop of any bot may have been lost, also of one that nothing here names any more: whoever knows the bots
+/// pauses each of them, then takes this latch away.
+pub const ALL_PAUSED: &str = "all-paused";
+
 /// The latches of the old store.
 pub(super) struct Present {
     table: Table,
@@ -31,6 +35,8 @@ pub(super) struct Present {
     damaged: BTreeSet<String>,
     /// Whether these are all that there were.
     is_whole: bool,
+    /// Whether no start ever came to its end here.
+    pub(super) is_first: bool,
 }
 
 impl Present {
@@ -54,7 +60,7 @@ pub(super) fn present(wreck: &mut Wreck, known: &Known, is_blind: bool) -> Prese
     let mark = known.latches.filter(|_| bound);
     let lacks_mark = is_blind && known.latches.is_none();
     let is_whole = !lacks_mark && sum.is_some_and(|sum| mark.is_none_or(|mark| mark.accepts(sum)));
-    Present { table, damaged, is_whole }
+    Present { table, damaged, is_whole, is_first: false }
 }
 
 /// What is there stays. Unless that is known to be all, what stands in the newest backup is added.
@@ -83,7 +89,7 @@ pub(super) fn merged(present: &Present, newest: Option<&Catalog>, known: &Known,
 
 /// Where latches were lost, a pause or a stop may be among them: nobody enters before an operator has looked.
 pub(super) fn pause_all(table: &mut Table, present: &Present, instances: &[Planned], notes: &mut Vec<String>) {
-    if present.is_whole {
+    if present.is_whole || (present.is_first && instances.is_empty()) {
         return;
     }
     // Names that no bot can have belong to the process itself.
@@ -91,6 +97,7 @@ pub(super) fn pause_all(table: &mut Table, present: &Present, instances: &[Plann
     for bot in bots {
         table.entry(format!("{PAUSED}{bot}")).or_insert_with(|| b"restored".to_vec());
     }
+    table.insert(ALL_PAUSED.to_string(), b"restored".to_vec());
     let text = "every bot is paused, since a pause or a stop may have been lost: supervisor resume NAME";
     notes.push(text.to_string());
 }

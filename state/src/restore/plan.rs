@@ -81,9 +81,12 @@ pub(super) fn salvage(
     let reports = reports(wreck, &least);
     // Who had a snapshot cannot go on without one, however many facts are there.
     let had_snapshot = |instance: &InstanceKey| least.instances.get(instance).is_some_and(|m| m.snapshot.is_some());
+    let is_unmarked = |report: &InstanceReport| is_blind && !known.instances.contains_key(&report.instance);
     let is_kept = |report: &InstanceReport| {
         let lacks_snapshot = report.snapshots.is_empty() && had_snapshot(&report.instance);
-        report.is_usable() && !lacks_snapshot && !bad.contains(&report.instance)
+        // A name alone is left of what may have been much.
+        let is_nothing = is_unmarked(report) && report.last.is_none();
+        report.is_usable() && !lacks_snapshot && !is_nothing && !bad.contains(&report.instance)
     };
     let mut wanted: BTreeSet<InstanceKey> =
         reports.iter().filter(|report| !is_kept(report)).map(|report| report.instance).collect();
@@ -92,9 +95,8 @@ pub(super) fn salvage(
     let catalogs = if is_all_there { Vec::new() } else { catalogs(backups, &mut wanted, &mut notes)? };
     let mut instances: Vec<Planned> = Vec::new();
     for report in &reports {
-        let is_unmarked = is_blind && !known.instances.contains_key(&report.instance);
-        instances.push(match (is_kept(report), is_unmarked) {
-            (true, _) => kept(report, is_unmarked),
+        instances.push(match (is_kept(report), is_unmarked(report)) {
+            (true, is_unmarked) => kept(report, is_unmarked),
             (false, true) => from_backup(report.instance, None, &catalogs),
             (false, false) => replaced(report, known, &catalogs),
         });

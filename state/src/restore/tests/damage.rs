@@ -112,7 +112,11 @@ fn lost_latches_are_put_together_and_set_ones_stay_set() {
     assert_eq!(report.latches, Latches::Merged);
     assert!(report.instances.iter().all(|of| of.source == Source::Kept));
     let set: Vec<String> = opened.store.latches().unwrap().into_keys().collect();
-    assert_eq!(set, ["kill", "paused/grid", "paused/slow", "paused/trend", "stopped/slow"], "and nobody enters");
+    assert_eq!(
+        set,
+        [ALL_PAUSED, "kill", "paused/grid", "paused/slow", "paused/trend", "stopped/slow"],
+        "and nobody enters"
+    );
 }
 
 #[test]

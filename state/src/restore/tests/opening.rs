@@ -93,7 +93,7 @@ fn marks_that_are_missing_or_damaged_are_told_and_made_anew() {
         let path = place.root.path().join("marks");
         if damage {
             let mut bytes = fs::read(&path).unwrap();
-            bytes[0] ^= 0xff;
+            [0, 64].into_iter().for_each(|at| bytes[at] ^= 0xff);
             fs::write(&path, bytes).unwrap();
         } else {
             fs::remove_file(&path).unwrap();
@@ -105,6 +105,7 @@ fn marks_that_are_missing_or_damaged_are_told_and_made_anew() {
         // Damage to another slot leaves the one of the latches, which says that they are all there.
         let is_paused = opened.store.latches().unwrap().contains_key("paused/trend");
         assert_eq!(is_paused, !damage);
+        assert_eq!(opened.store.get_latch(ALL_PAUSED).unwrap().is_some(), !damage, "for bots that nobody knows of");
         drop(opened.store);
         super::super::told(&place.lock).unwrap();
         let opened = place.open();

@@ -36,6 +36,7 @@ fn a_halt_whose_value_is_damaged_stays_set_and_a_life_stays_unreadable() {
     let report = opened.told.unwrap();
     let mut expected = vec!["kill", "life/grid", "paused/grid", "paused/trend", "stopped/grid", "stopped/slow"];
     expected.insert(3, "paused/slow");
+    expected.insert(0, ALL_PAUSED);
     assert_eq!(names(&opened.store), expected, "that of an instance from the backup comes from there: none");
     assert_eq!(opened.store.get_latch("life/grid").unwrap(), Some(Vec::new()), "nothing can be read from it");
     let lines = report.lines();
@@ -86,6 +87,7 @@ fn a_bot_that_only_the_backup_calls_added_comes_back_stopped() {
         if !by_operator {
             // Some were lost: every bot is paused.
             expected.splice(4..4, ["paused/grid", "paused/slow", "paused/trend"]);
+            expected.insert(3, ALL_PAUSED);
         }
         assert_eq!(names(&opened.store), expected);
         assert!(report.notes.iter().any(|note| note.starts_with("gone was added by file")), "{report:?}");
