@@ -1,14 +1,15 @@
 //! What a fleet stands on: the store, checked and if need be restored, the recorder, and the policies of the
 //! configuration.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use supervisor_actors::{Backups, Fleet, FleetError, FleetSpec, Policy, Snapshots, offline};
 use supervisor_config::SupervisorConfig;
 use supervisor_state::{Recorder, RecorderHandle, Scope, Settings, StateDir, Store};
 
+use crate::bounded::bounded;
 use crate::fault::{Exit, Fault};
 use crate::places;
 
@@ -26,7 +27,7 @@ impl Ground {
     /// Opens the store and starts the recorder, which the caller stops when the fleet is gone.
     pub fn open(lock: &StateDir, config: SupervisorConfig) -> Result<(Self, Recorder), Fault> {
         let backups = config.backup.dir_in(lock.path());
-        let opened = bounded(patience(&[&lock.store_dir(), &backups]), || offline::open(lock, &backups));
+        let opened = bounded(&[&lock.store_dir(), &backups], || offline::open(lock, &backups));
         let opened = opened.map_err(|error| Fault::new(Exit::Failed, "store", error.to_string()))?;
         let (told, verify) = (offline::told(&opened), opened.verified == Some(Scope::Tail));
         let store = Arc::new(opened.store);
@@ -69,29 +70,6 @@ impl Ground {
             verify,
         })
     }
-}
-
-/// Longest time that the opening of the store may take: a minute, and a second for each megabyte that may have to be
-/// read and written again.
-fn patience(dirs: &[&Path]) -> Duration {
-    let files = dirs.iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten().flatten();
-    let bytes: u64 = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
-    Duration::from_secs(60 + bytes / (1 << 20))
-}
-
-/// On a failing disk the database may wait for ever, and nothing but the end of the process gets it out of that.
-fn bounded<T>(patience: Duration, work: impl FnOnce() -> T) -> T {
-    let (done, is_done) = mpsc::channel::<()>();
-    // Without the thread the work is done all the same.
-    let _ = std::thread::Builder::new().name("opening".to_owned()).spawn(move || {
-        if is_done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
-            anstream::eprintln!("error: the store cannot be opened: no end after {} s", patience.as_secs());
-            std::process::exit(1);
-        }
-    });
-    let result = work();
-    drop(done);
-    result
 }
 
 fn restarts(config: &SupervisorConfig) -> Policy {

@@ -3,6 +3,7 @@
 //! Owns flags, words on the terminal and exit codes. Promises: data on standard output, everything else on standard
 //! error; a reader that leaves early is no error. Never: decides about trading.
 
+mod bounded;
 mod cli;
 mod client;
 mod fault;

@@ -12,6 +12,7 @@ use supervisor_state::StateDir;
 
 use super::read::document;
 use super::store::{Hold, either, hold, in_use, items_of, told};
+use crate::bounded::bounded;
 use crate::cli::{BackupVerb, Globals};
 use crate::fault::{Exit, Fault};
 use crate::out::{Format, Out, Row, confirm, rows, say};
@@ -97,7 +98,7 @@ fn restore(globals: &Globals, out: &Out, name: &str) -> Result<Exit, Fault> {
     }
     let question = format!("putting every bot back to {} (nothing after it is kept)", row.created);
     confirm(globals, &question)?;
-    let lines = offline::backup_restore(&lock, &dir, &name).map_err(told)?;
+    let lines = bounded(&[&lock.store_dir(), &dir], || offline::backup_restore(&lock, &dir, &name)).map_err(told)?;
     if out.format == Format::Table {
         out.lines(lines.into_iter())?;
         return Ok(Exit::Done);

@@ -14,6 +14,7 @@ use supervisor_state::verify::says_refusal;
 use supervisor_state::{LockError, StateDir};
 
 use super::read::document;
+use crate::bounded::bounded;
 use crate::cli::{Globals, StoreVerb};
 use crate::client::{Client, talk};
 use crate::fault::{Exit, Fault};
@@ -111,7 +112,7 @@ pub fn either<T: Serialize>(
     ours: impl FnOnce(&StateDir) -> Result<Vec<T>, Fault>,
 ) -> Result<Value, Fault> {
     match hold(globals)? {
-        Hold::Ours(lock) => Ok(document(kind, items_of(&ours(&lock)?)?)),
+        Hold::Ours(lock) => Ok(document(kind, items_of(&bounded(&[&lock.store_dir()], || ours(&lock))?)?)),
         Hold::Theirs(held) => ask(globals, &held, route),
     }
 }
