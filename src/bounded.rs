@@ -1,5 +1,5 @@
-//! Work on the store that may never end: on a failing disk the database was seen to wait for itself, and nothing but the
-//! end of the process gets it out of that.
+//! Work on the store that may never end: on a failing disk the database was seen to wait for itself, and nothing but
+//! the end of the process gets it out of that.
 //!
 //! Promises: who waits for the store hears of it within a bounded time. Never: ends work that only takes long; the time
 //! grows with what there is to read and to write again.

@@ -3,10 +3,10 @@
 //! Owns `<dir>/marks`, a file apart from the store, since the database can come up with records missing and say
 //! nothing. Slots of 64 bytes, each with a checksum of its own and each there twice: a header, one for the latches, one
 //! per instance; the header counts the last kind, so that slots which were cut off are missed.
-//! Promises that a mark is written only after the sync that covers it, so that it is never ahead of what is durable:
-//! a store *below* a mark has lost records, one above it has not. A slot that is torn leaves the one before it; after a
-//! power cut a mark may be up to a second old. Both are still true. Never repairs the store, never stops it: a mark that cannot be
-//! written is told and tried again.
+//! Promises that a mark is written only after the sync that covers it, so that it is never ahead of what is durable: a
+//! store *below* a mark has lost records, one above it has not. A slot that is torn leaves the one before it; after a
+//! power cut a mark may be up to a second old. Both are still true. Never repairs the store, never stops it: a mark that
+//! cannot be written is told and tried again.
 
 mod slot;
 

@@ -50,6 +50,11 @@ impl Journals {
         ran.iter().filter_map(|id| self.wrong_pause(undisturbed, id)).collect()
     }
 
+    /// True when the bot did all that the undisturbed one did: it began when the disturbance was over.
+    pub fn is_undisturbed(&self, undisturbed: &Self, id: &str) -> bool {
+        self.0.get(id).is_some_and(|facts| deeds(facts) == deeds(&undisturbed.0[id]))
+    }
+
     fn wrong_pause(&self, undisturbed: &Self, id: &str) -> Option<String> {
         let Some(facts) = self.0.get(id) else { return Some(format!("{id} ran and left no journal")) };
         let Some(pause) = facts.iter().position(is_pause) else { return Some(format!("{id} was not paused")) };

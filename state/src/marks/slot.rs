@@ -90,8 +90,8 @@ impl Slot {
         }
     }
 
-    /// The newer one of the two at a place; `None` when both are damaged. The first that is written goes to both, so one
-    /// that is damaged beside an empty one was torn then, and says nothing yet.
+    /// The newer one of the two at a place; `None` when both are damaged. The first that is written goes to both, so
+    /// one that is damaged beside an empty one was torn then, and says nothing yet.
     pub(super) fn newer(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (None, other) | (other, None) => other,

@@ -24,8 +24,8 @@ const STOPPED: &str = "stopped/";
 const HALTS: [&str; 3] = [PAUSED, "quarantined/", STOPPED];
 const LOST: &str = "lost/";
 
-/// A pause or a stop of any bot may have been lost, also of one that nothing here names any more: whoever knows the bots
-/// pauses each of them, then takes this latch away.
+/// A pause or a stop of any bot may have been lost, also of one that nothing here names any more: whoever knows the
+/// bots pauses each of them, then takes this latch away.
 pub const ALL_PAUSED: &str = "all-paused";
 
 /// The latches of the old store.
