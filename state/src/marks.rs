@@ -5,8 +5,8 @@
 //! per instance; the header counts the last kind, so that slots which were cut off are missed.
 //! Promises that a mark is written only after the sync that covers it, so that it is never ahead of what is durable: a
 //! store *below* a mark has lost records, one above it has not. A slot that is torn leaves the one before it; after a
-//! power cut a mark may be up to a second old. Both are still true. Never repairs the store, never stops it: a mark that
-//! cannot be written is told and tried again.
+//! power cut a mark may be up to a second old. Both are still true. Never repairs the store, never stops it: a mark
+//! that cannot be written is told and tried again.
 
 mod slot;
 
