@@ -16,14 +16,28 @@ pub fn bounded<T>(dirs: &[&Path], work: impl FnOnce() -> T) -> T {
     // Without the thread the work is done all the same.
     let _ = std::thread::Builder::new().name("patience".to_owned()).spawn(move || {
         if is_done.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
-            anstream::eprintln!("error: the store does not answer: no end after {} s", patience.as_secs());
-            anstream::eprintln!("hint: look at the disk; what was durable stays so, and it can be tried again");
-            std::process::exit(1);
+            give_up(patience);
         }
     });
     let result = work();
     drop(done);
     result
+}
+
+/// The process ends by then, in one way or another. `more`: what its bots may take before the store is closed.
+pub fn ends_within(more: Duration, dirs: &[&Path]) {
+    let patience = more + patience(dirs);
+    // Without the thread it ends as it does otherwise.
+    let _ = std::thread::Builder::new().name("patience".to_owned()).spawn(move || {
+        std::thread::sleep(patience);
+        give_up(patience);
+    });
+}
+
+fn give_up(patience: Duration) -> ! {
+    anstream::eprintln!("error: the store does not answer: no end after {} s", patience.as_secs());
+    anstream::eprintln!("hint: look at the disk; what was durable stays so, and it can be tried again");
+    std::process::exit(1)
 }
 
 fn patience(dirs: &[&Path]) -> Duration {

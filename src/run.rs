@@ -17,6 +17,7 @@ use supervisor_config::{FeedConfig, InstanceConfig, SupervisorConfig};
 use supervisor_state::{LockError, StateDir, restore};
 use tokio::sync::watch;
 
+use crate::bounded::ends_within;
 use crate::cli::{Globals, RunArgs};
 use crate::fault::{Exit, Fault};
 use crate::ground::Ground;
@@ -43,12 +44,13 @@ pub fn run(globals: &Globals, out: &Out, args: &RunArgs) -> Result<Exit, Fault> 
     let lock = ManuallyDrop::new(StateDir::acquire(&dir).map_err(refused)?);
     let logging = logging(out, &lock, &config)?;
     let stop = signals::listen(logging.pushers()).map_err(|error| Fault::io("signals", &error))?;
+    let stop_deadline = Duration::from_secs(config.stop.deadline_s);
     let (ground, recorder) = Ground::open(&lock, config)?;
     ground.told().for_each(|line| out.note(line));
     // Nor is this dropped: it is sealed at the end, and to close it the database would flush once more, which on a
     // failing disk was seen to wait for ever.
     let store = ManuallyDrop::new(ground.store());
-    let session = Session { globals, out, args, lock: &lock, logging: &logging };
+    let session = Session { globals, out, args, lock: &lock, logging: &logging, stop_deadline };
     let outcome = actix::System::new().block_on(async {
         let outcome = session.live(ground, stop).await;
         // An actor that never had its turn would begin while it is dropped, and panic for want of a clock.
@@ -140,6 +142,7 @@ struct Session<'a> {
     args: &'a RunArgs,
     lock: &'a StateDir,
     logging: &'a Logging,
+    stop_deadline: Duration,
 }
 
 impl Session<'_> {
@@ -158,6 +161,7 @@ impl Session<'_> {
             () = self.show(&fleet) => Ok(()),
             failed = fleet.storage_failed() => Err(storage_failed(failed)),
         };
+        ends_within(self.stop_deadline, &[&self.lock.store_dir()]);
         self.note("stopping: no new entries, orders kept or cancelled as configured ...");
         let stopped = fleet.shutdown(By::supervisor("the supervisor stops")).await;
         // Also an end that failed, on a full disk say, tells what the bots have.

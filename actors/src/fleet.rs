@@ -22,6 +22,7 @@ use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use supervisor_config::{Account, Env, InstanceConfig};
 use supervisor_state::{RecorderHandle, Store};
+use tokio::sync::watch;
 
 use crate::clock::wall;
 use crate::prepare::recall;
@@ -126,6 +127,8 @@ pub struct Fleet {
     stop_ms: u64,
     started: Instant,
     backups: Arc<Backups>,
+    /// True once it is known what the bots that do not start have from an earlier run.
+    recalled: Arc<watch::Sender<bool>>,
 }
 
 impl Fleet {
@@ -173,7 +176,9 @@ impl Fleet {
         let (accounts, env, backups) = (Arc::new(accounts), Arc::new(env), Arc::new(backups));
         let (stop_ms, started) = (millis(stop_deadline), Instant::now());
         let kill_turn = Arc::default();
-        let fleet = Self { supervisor, store, recorder, kill, kill_turn, accounts, env, stop_ms, started, backups };
+        let recalled = Arc::new(watch::Sender::new(false));
+        let fleet =
+            Self { supervisor, store, recorder, kill, kill_turn, accounts, env, stop_ms, started, backups, recalled };
         for (severity, code, text) in told {
             fleet.raise(severity, code, &text);
         }
@@ -248,6 +253,7 @@ impl Fleet {
         if let Err(error) = recalled {
             tracing::error!(event = "state.unreadable", %error, "bots that do not start cannot be looked at");
         }
+        self.recalled.send_replace(true);
         Ok(started)
     }
 
@@ -255,9 +261,15 @@ impl Fleet {
     /// start will say why.
     async fn recall(&self, resting: Vec<Arc<InstanceConfig>>) -> Result<(), FleetError> {
         let found = self.blocking(move |store, _| {
-            let recalled =
-                resting.into_iter().filter_map(|config| Some((recall(store, &config).ok()??, config.spec.id)));
-            Ok::<Vec<_>, FleetError>(recalled.collect())
+            let of = |config: Arc<InstanceConfig>| {
+                let (id, found) = (config.spec.id, recall(store, &config));
+                if let Err(error) = &found {
+                    let instance = id.as_str();
+                    tracing::warn!(event = "state.unreadable", instance, %error, "it cannot be looked at");
+                }
+                Some((found.ok()??, id))
+            };
+            Ok::<Vec<_>, FleetError>(resting.into_iter().filter_map(of).collect())
         });
         for ((life, state), id) in found.await? {
             self.supervisor.do_send(Recalled { id, life, state: Arc::from(state) });

@@ -170,6 +170,13 @@ impl RecorderHandle {
         self.shared.depth.load(Ordering::Relaxed)
     }
 
+    /// Grows with everything that is written, removed or refused. One that stands still while something is queued says
+    /// that the device does not answer.
+    pub fn moved(&self) -> u64 {
+        let Shared { commits, records, snapshots, pruned, refused, .. } = &*self.shared;
+        [commits, records, snapshots, pruned, refused].iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     /// What the recorder has done so far.
     pub fn stats(&self) -> RecorderStats {
         let meter = locked(&self.shared.meter);

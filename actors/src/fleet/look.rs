@@ -93,7 +93,7 @@ impl Fleet {
         look: Option<oneshot::Receiver<Looked>>,
         deadline: Instant,
     ) -> Result<Option<Arc<InstanceState>>, FleetError> {
-        let Some(look) = look else { return Ok(card.last.clone()) };
+        let Some(look) = look else { return self.last_of(card, deadline).await };
         match within(left(deadline), look).await {
             Ok((brief, state)) => {
                 card.brief = brief;
@@ -101,6 +101,18 @@ impl Fleet {
             }
             Err(error) => self.after_its_end(card, deadline, error).await,
         }
+    }
+
+    /// Whoever asks as soon as there is a socket may be earlier than what was read of an earlier run.
+    async fn last_of(&self, card: &mut Card, deadline: Instant) -> Result<Option<Arc<InstanceState>>, FleetError> {
+        if card.last.is_none() {
+            let mut recalled = self.recalled.subscribe();
+            let patience = Duration::from_millis(left(deadline));
+            // Late or not: what is known by then is the answer.
+            let _ = actix::clock::timeout(patience, recalled.wait_for(|is_done| *is_done)).await;
+            *card = self.card(card.spec.id.as_str()).await?;
+        }
+        Ok(card.last.clone())
     }
 
     /// It may have ended just now: its last state is known once it is on disk.

@@ -24,6 +24,9 @@ const CHECK_AGAIN: Duration = Duration::from_secs(3_600);
 /// How often room for the reserve is tried for again.
 const REPLENISH: Duration = Duration::from_secs(10);
 
+/// A recorder that has work and gets nowhere for so long will not any more.
+const STALLED: Duration = Duration::from_secs(60);
+
 /// Its memory.
 pub struct Upkeep {
     backups: Backups,
@@ -34,6 +37,8 @@ pub struct Upkeep {
     /// A second try that fails, too, is no second alert.
     verify_tried: bool,
     probed: Instant,
+    /// What the recorder had done when it was last seen to get on, or to have no work; and when that was.
+    moved: (u64, Instant),
     /// When the disk was found full, and the reserve last tried for.
     low_since: Option<Instant>,
     failed: Option<String>,
@@ -54,6 +59,7 @@ impl Upkeep {
             verify_due: verify.then(|| Instant::now() + SETTLE),
             verify_tried: false,
             probed: Instant::now(),
+            moved: (0, Instant::now()),
             low_since: None,
             failed: None,
             failed_waiters: Vec::new(),
@@ -83,8 +89,20 @@ impl Supervisor {
             StorageState::Low { since_what } => self.storage_is_low(now, &since_what),
             StorageState::Failed { error } => self.storage_has_failed(&error),
         }
+        self.look_for_stall(now);
         self.back_up(now, ctx);
         self.verify(now, ctx);
+    }
+
+    /// On a failing device the database may wait for ever, without an error.
+    fn look_for_stall(&mut self, now: Instant) {
+        let moved = self.recorder.moved();
+        let (before, since) = self.upkeep.moved;
+        if self.recorder.depth() == 0 || moved != before {
+            self.upkeep.moved = (moved, now);
+        } else if now.duration_since(since) >= STALLED {
+            self.storage_has_failed(&format!("the disk has not answered for {} s", STALLED.as_secs()));
+        }
     }
 
     /// Checks what the start had no time for: history, on a thread of its own. A copy is checked: over damage the
