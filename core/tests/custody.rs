@@ -7,11 +7,11 @@ mod common;
 
 use std::sync::Arc;
 
+use common::revising::hill;
 use common::{
-    BTC, MINUTE, ORDERS, backtest, candle, check, check_state, command, dec, feed, instrument, lines, price, qty,
-    running, spec, synthetic, walk,
+    BTC, MINUTE, ORDERS, backtest, candle, check, check_state, command, feed, instrument, lines, price, qty, running,
+    spec, synthetic,
 };
-use rust_decimal::Decimal;
 use serde_json::Value;
 use supervisor_core::domain::{Candle, Purpose, Qty, Timeframe};
 use supervisor_core::instance::{Audit, Control, Fact, FactRecord, Message, RiskIn};
@@ -120,14 +120,7 @@ fn a_trailing_stop_follows_and_fires_from_prices_alone() {
     let trend = "kind = trend_following; fast = 5; slow = 15; adx_period = 7; atr_period = 7; adx_min = 10; \
                  risk_per_trade = 0.02; max_position = 0.5";
     let spec = spec(trend, FREE, "price_collar_pct = 1");
-    let up = (1..=40).map(|step| dec("100") + Decimal::new(step * 2, 1));
-    let down = (1..=40).map(|step| dec("108") - Decimal::new(step * 2, 1));
-    let closes: Vec<String> = vec![dec("100"); 40].into_iter().chain(up).chain(down).map(|c| c.to_string()).collect();
-    let mut candles = walk(&closes.iter().map(String::as_str).collect::<Vec<_>>());
-    for candle in &mut candles {
-        (candle.high, candle.low) = (candle.high + price("0.3"), candle.low - price("0.3"));
-    }
-    let mut run = running(&spec, &candles, 60);
+    let mut run = running(&spec, &hill(), 60);
     let stop = |run: &Backtest| run.stages().orders.monitor().guard(BTC).unwrap().stop().unwrap();
     let before = stop(&run);
     command(&mut run, Control::Quarantine);

@@ -10,6 +10,7 @@ mod snapshots;
 
 use std::collections::BTreeSet;
 
+pub(crate) use files::says_code;
 pub use files::{UncheckedError, says_refusal};
 
 use crate::disk::Room;

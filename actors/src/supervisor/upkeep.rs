@@ -24,8 +24,8 @@ const CHECK_AGAIN: Duration = Duration::from_secs(3_600);
 /// How often room for the reserve is tried for again.
 const REPLENISH: Duration = Duration::from_secs(10);
 
-/// A recorder that has work and gets nowhere for so long will not any more.
-const STALLED: Duration = Duration::from_secs(60);
+/// Looks, one in a [`TICK`], after which a recorder that has work and gets nowhere will not any more.
+const STALLED: u32 = 60;
 
 /// Its memory.
 pub struct Upkeep {
@@ -37,12 +37,31 @@ pub struct Upkeep {
     /// A second try that fails, too, is no second alert.
     verify_tried: bool,
     probed: Instant,
-    /// What the recorder had done when it was last seen to get on, or to have no work; and when that was.
-    moved: (u64, Instant),
+    stall: Stall,
     /// When the disk was found full, and the reserve last tried for.
     low_since: Option<Instant>,
     failed: Option<String>,
     failed_waiters: Vec<oneshot::Sender<String>>,
+}
+
+/// Whether the recorder gets on. Looks are counted, not time: while the process itself is held, nobody looks.
+#[derive(Debug, Default)]
+struct Stall {
+    moved: u64,
+    looks: u32,
+}
+
+impl Stall {
+    /// `depth`: what waits; `moved`: what was done so far. True when too many looks in a row saw work and no progress.
+    const fn look(&mut self, depth: usize, moved: u64) -> bool {
+        if depth == 0 || moved != self.moved {
+            self.moved = moved;
+            self.looks = 0;
+        } else {
+            self.looks = self.looks.saturating_add(1);
+        }
+        self.looks >= STALLED
+    }
 }
 
 impl Upkeep {
@@ -59,7 +78,7 @@ impl Upkeep {
             verify_due: verify.then(|| Instant::now() + SETTLE),
             verify_tried: false,
             probed: Instant::now(),
-            moved: (0, Instant::now()),
+            stall: Stall::default(),
             low_since: None,
             failed: None,
             failed_waiters: Vec::new(),
@@ -89,19 +108,18 @@ impl Supervisor {
             StorageState::Low { since_what } => self.storage_is_low(now, &since_what),
             StorageState::Failed { error } => self.storage_has_failed(&error),
         }
-        self.look_for_stall(now);
+        self.look_for_stall();
         self.back_up(now, ctx);
         self.verify(now, ctx);
     }
 
     /// On a failing device the database may wait for ever, without an error.
-    fn look_for_stall(&mut self, now: Instant) {
-        let moved = self.recorder.moved();
-        let (before, since) = self.upkeep.moved;
-        if self.recorder.depth() == 0 || moved != before {
-            self.upkeep.moved = (moved, now);
-        } else if now.duration_since(since) >= STALLED {
-            self.storage_has_failed(&format!("the disk has not answered for {} s", STALLED.as_secs()));
+    fn look_for_stall(&mut self) {
+        if self.upkeep.stall.look(self.recorder.depth(), self.recorder.moved()) {
+            self.storage_has_failed(&format!(
+                "the disk has not answered for {} s",
+                u64::from(STALLED) * TICK.as_secs()
+            ));
         }
     }
 
@@ -226,5 +244,20 @@ impl Handler<BackedUp> for Supervisor {
         if let Err(error) = done {
             self.alert("critical", "", "backup.failed", format!("no backup could be written: {error}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_work_without_progress_is_a_stall() {
+        let mut stall = Stall::default();
+        assert!((0..500).all(|_| !stall.look(0, 7)), "nothing to do");
+        assert!((8..500).all(|moved| !stall.look(3, moved)), "slow, and it gets on");
+        assert!((1..STALLED).all(|_| !stall.look(1, 499)));
+        assert!(stall.look(1, 499));
+        assert!(!stall.look(1, 500), "it was only late");
     }
 }

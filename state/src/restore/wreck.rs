@@ -13,6 +13,7 @@ use crate::disk::DiskError;
 use crate::journal::StoreError;
 use crate::lock::StateDir;
 use crate::store::Store;
+use crate::verify::{says_code, says_refusal};
 
 /// How often a store is opened that breaks while it is read.
 const OPENINGS: u32 = 6;
@@ -83,7 +84,7 @@ impl Wreck {
 
     /// The same, unless the device cannot be read: for who wants the store replaced in any case.
     pub(super) fn refused_though_readable(&mut self) -> Result<(), StoreError> {
-        self.refused().or_else(|error| if says(&error.to_string(), UNREADABLE) { Ok(()) } else { Err(error) })
+        self.refused().or_else(|error| if says_code(&error.to_string(), UNREADABLE) { Ok(()) } else { Err(error) })
     }
 
     /// The store itself, if it was opened and is not broken.
@@ -119,11 +120,7 @@ pub(super) fn copy_data(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// EPERM, EIO, ENOMEM, EACCES, ENFILE, EMFILE, ENOSPC, EROFS, ESTALE, EDQUOT: a matter of the system, not of the bytes.
-const SYSTEM_CODES: [i32; 10] = [1, 5, 12, 13, 23, 24, 28, 30, 116, 122];
-
-/// Whether the system refused to open the store, so that nothing is known about its files. The database hands the
-/// system's answers on in its own errors and panics, as text.
+/// Whether the system refused to open the store, so that nothing is known about its files.
 pub(super) fn is_refusal(error: &StoreError) -> bool {
     let text = match error {
         StoreError::Create { .. } => return true,
@@ -132,11 +129,7 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
         StoreError::Disk(DiskError::Panicked { message, .. }) => message.clone(),
         _ => return false,
     };
-    text.contains("could not acquire lock") || SYSTEM_CODES.iter().any(|code| says(&text, *code))
-}
-
-fn says(text: &str, code: i32) -> bool {
-    text.contains(&format!("(os error {code})")) || text.contains(&format!("code: {code},"))
+    says_refusal(&text)
 }
 
 #[cfg(test)]

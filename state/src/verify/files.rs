@@ -160,8 +160,12 @@ fn is_refusal(error: &StoreError) -> bool {
 /// Whether an error of the store, in its words, says that the system kept it from being opened or read, so that nothing
 /// is known about its records. The database hands the system's answers on as text, in errors and panics of its own.
 pub fn says_refusal(text: &str) -> bool {
-    let says = |code: &i32| text.contains(&format!("(os error {code})")) || text.contains(&format!("code: {code},"));
-    text.contains("could not acquire lock") || SYSTEM_CODES.iter().any(says)
+    text.contains("could not acquire lock") || SYSTEM_CODES.iter().any(|code| says_code(text, *code))
+}
+
+/// Whether it says that the system answered with this code.
+pub(crate) fn says_code(text: &str, code: i32) -> bool {
+    text.contains(&format!("(os error {code})")) || text.contains(&format!("code: {code},"))
 }
 
 /// The directory of the copies, for as long as one is needed.

@@ -97,6 +97,15 @@ fn calls() -> u64 {
     store.calls()
 }
 
+/// A store in a directory of its own, and its recorder.
+fn on_disk() -> (tempfile::TempDir, StateDir, Arc<Store>, Recorder) {
+    let root = tempfile::tempdir().unwrap();
+    let lock = StateDir::acquire(root.path()).unwrap();
+    let store = Arc::new(Store::open(&lock).unwrap());
+    let recorder = Recorder::start_with(Arc::clone(&store), settings()).unwrap();
+    (root, lock, store, recorder)
+}
+
 #[test]
 fn a_full_disk_at_each_call_loses_nothing_and_writes_nothing_twice() {
     let mut reached = 0;
@@ -249,10 +258,7 @@ fn a_reserve_that_is_made_again_is_told() {
 fn a_full_disk_at_each_call_of_the_database_loses_nothing() {
     let mut low = 0;
     for nth in 1.. {
-        let root = tempfile::tempdir().unwrap();
-        let lock = StateDir::acquire(root.path()).unwrap();
-        let store = Arc::new(Store::open(&lock).unwrap());
-        let recorder = Recorder::start_with(Arc::clone(&store), settings()).unwrap();
+        let (root, lock, store, recorder) = on_disk();
         recorder.flush().unwrap();
         assert!(root.path().join("reserve").exists());
         store.disk().fill_at(nth);
@@ -276,10 +282,7 @@ fn a_full_disk_at_each_call_of_the_database_loses_nothing() {
 
 #[test]
 fn a_latch_that_found_the_disk_full_is_repeated_after_the_recorder_has_made_room() {
-    let root = tempfile::tempdir().unwrap();
-    let lock = StateDir::acquire(root.path()).unwrap();
-    let store = Arc::new(Store::open(&lock).unwrap());
-    let recorder = Recorder::start_with(Arc::clone(&store), settings()).unwrap();
+    let (_root, lock, store, recorder) = on_disk();
     let handle = recorder.handle();
     let (sender, heard) = channel();
     handle.append(batch("a", 1, 4));
@@ -308,10 +311,7 @@ fn a_latch_that_found_the_disk_full_is_repeated_after_the_recorder_has_made_room
 /// Found at each step of a commit, or by a latch first; the facts before it may have survived or not.
 #[test]
 fn the_marks_reach_what_was_acknowledged_after_a_full_disk() {
-    let root = tempfile::tempdir().unwrap();
-    let lock = StateDir::acquire(root.path()).unwrap();
-    let store = Arc::new(Store::open(&lock).unwrap());
-    let recorder = Recorder::start_with(Arc::clone(&store), settings()).unwrap();
+    let (_root, _lock, store, recorder) = on_disk();
     let handle = recorder.handle();
     let (sender, heard) = channel();
     for nth in 0..=7 {
@@ -344,10 +344,7 @@ fn the_marks_reach_what_was_acknowledged_after_a_full_disk() {
 
 #[test]
 fn a_kill_on_a_full_disk_is_stored_once_the_recorder_is_flushed() {
-    let root = tempfile::tempdir().unwrap();
-    let lock = StateDir::acquire(root.path()).unwrap();
-    let store = Arc::new(Store::open(&lock).unwrap());
-    let recorder = Recorder::start_with(Arc::clone(&store), settings()).unwrap();
+    let (_root, lock, store, recorder) = on_disk();
     recorder.flush().unwrap();
     for nth in 1..=3 {
         store.disk().fill_at(nth);
