@@ -112,6 +112,9 @@ pub enum Verb {
     /// What a bot did, event by event.
     #[command(after_help = "Example: supervisor logs grid-btc -f --grep order.fill")]
     Logs(LogsArgs),
+    /// Say what a disputed order is; it is recorded with its reason. Look at it before: supervisor explain ORDER-ID.
+    #[command(after_help = "Example: supervisor resolve-order grid-btc-1-42 --as canceled --reason 'venue ticket 7'")]
+    ResolveOrder(ResolveArgs),
     /// What a person should look at.
     #[command(after_help = "Example: supervisor errors")]
     Errors(LimitArg),
@@ -232,6 +235,7 @@ mod tests {
             "supervisor kill --reason x",
             "supervisor kill clear --confirm RESUME",
             "supervisor orders --history --limit 5",
+            "supervisor resolve-order a-1-7 --as filled --reason x",
             "supervisor backtest --instance a --set a=b",
             "supervisor start a --fresh --yes",
             "supervisor backup create",
@@ -256,6 +260,8 @@ mod tests {
             "supervisor backtest --instance a --file b",
             "supervisor status --timeout 0s",
             "supervisor orders --limit 0",
+            "supervisor resolve-order a-1-7 --as filled",
+            "supervisor resolve-order a-1-7 --as open --reason x",
             "supervisor -o yaml status",
             "supervisor start a --set levels",
             "supervisor start --file a.toml --fresh",

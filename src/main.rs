@@ -67,6 +67,7 @@ fn obey(globals: &Globals, out: &Out, verb: Verb) -> Result<Exit, Fault> {
         Verb::Restart(args) => change::restart(globals, out, &args),
         Verb::RemoveInstance(args) => change::remove(globals, out, &args),
         Verb::Orders(args) => read::orders(globals, out, &args),
+        Verb::ResolveOrder(args) => change::resolve(globals, out, &args),
         Verb::Positions(args) => read::positions(globals, out, &args),
         Verb::Trades(args) => read::trades(globals, out, &args),
         Verb::Logs(args) => logs::logs(globals, out, &args),

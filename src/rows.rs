@@ -1,9 +1,12 @@
 //! What the rows of the fleet look like on a terminal.
 
+mod stored;
+
 use supervisor_actors::view::{
-    AlertRow, BackupRow, ChangeReport, FactRow, InstanceStatus, KillReport, KillStatus, OrderRow, PositionRow, RiskRow,
-    StoreRow, TradeRow,
+    AlertRow, ChangeReport, FactRow, InstanceStatus, KillReport, KillStatus, OrderRow, PositionRow, RiskRow, TradeRow,
 };
+
+pub use stored::size;
 
 use crate::out::Row;
 use crate::table::{age, maybe, money, percent, plain, signed};
@@ -28,6 +31,7 @@ impl Row for InstanceStatus {
             ">DRAWDOWN",
             ">ORDERS",
             ">FILLS",
+            ">DOUBT",
             ">RESTARTS",
             ">AGE",
         ];
@@ -38,6 +42,8 @@ impl Row for InstanceStatus {
             ">SENT",
             ">TRIPS",
             ">VETOED",
+            ">HELD",
+            "RECONCILED",
             ">CANDLES",
             ">DONE",
             "CLOCK",
@@ -46,6 +52,7 @@ impl Row for InstanceStatus {
             "NOTE",
             "LAST PANIC",
             "WARNINGS",
+            "DIFFERENCES",
         ];
         heads(&narrow, &more, wide)
     }
@@ -61,6 +68,7 @@ impl Row for InstanceStatus {
             percent(self.max_drawdown),
             self.open_orders.to_string(),
             self.fills.to_string(),
+            doubt(self),
             self.restarts.to_string(),
             age(self.up_ms),
         ];
@@ -71,6 +79,8 @@ impl Row for InstanceStatus {
             self.orders.to_string(),
             self.round_trips.to_string(),
             self.vetoed.to_string(),
+            money(self.certainty.held, &self.asset),
+            self.certainty.reconciled.clone(),
             self.candles.to_string(),
             done(self),
             self.clock.clone(),
@@ -79,12 +89,39 @@ impl Row for InstanceStatus {
             self.note.clone(),
             self.last_panic.clone().unwrap_or_default(),
             self.warnings.join("; "),
+            self.certainty.differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         ];
         cells(narrow, more, wide)
     }
 
     fn name(&self) -> String {
         self.id.clone()
+    }
+}
+
+/// Columns of the table that say something: restarts once there was one, doubt while there is some.
+pub fn telling(found: &[InstanceStatus]) -> Vec<usize> {
+    let is_idle = |head: &str| match head {
+        ">RESTARTS" => found.iter().all(|row| row.restarts == 0),
+        ">DOUBT" => found.iter().all(|row| row.certainty.is_calm()),
+        _ => false,
+    };
+    let heads = InstanceStatus::heads(false);
+    (0..heads.len()).filter(|at| !is_idle(heads[*at])).collect()
+}
+
+/// The worst of what is not certain: `differs`, `disputed`, or how many are in doubt and for how long.
+fn doubt(status: &InstanceStatus) -> String {
+    let certainty = &status.certainty;
+    if !certainty.differences.is_empty() {
+        "differs".to_owned()
+    } else if certainty.disputed > 0 {
+        format!("{} disputed", certainty.disputed)
+    } else if certainty.in_doubt > 0 {
+        let oldest = certainty.oldest_doubt_s.map(|s| format!(" ({})", age(s.saturating_mul(1_000))));
+        format!("{}{}", certainty.in_doubt, oldest.unwrap_or_default())
+    } else {
+        "-".to_owned()
     }
 }
 
@@ -110,11 +147,13 @@ pub fn done(status: &InstanceStatus) -> String {
 impl Row for OrderRow {
     fn heads(wide: bool) -> Vec<&'static str> {
         let narrow = ["ORDER", "BOT", "SYMBOL", "SIDE", "KIND", ">PRICE", ">QTY", ">FILLED", "STATE"];
-        heads(&narrow, &["PURPOSE", "ORIGIN", "SENT"], wide)
+        heads(&narrow, &["PURPOSE", "ORIGIN", "SENT", "ASKED"], wide)
     }
 
     fn cells(&self, wide: bool) -> Vec<String> {
-        let state = if self.cancel_wanted { format!("{} (cancel)", self.state) } else { self.state.clone() };
+        let cancel = if self.cancel_wanted { " (cancel)" } else { "" };
+        let asked = self.doubt_s.map(|s| format!(" {}", age(s.saturating_mul(1_000)))).unwrap_or_default();
+        let state = format!("{}{asked}{cancel}", self.state);
         let narrow = [
             self.id.clone(),
             self.instance.clone(),
@@ -126,7 +165,8 @@ impl Row for OrderRow {
             plain(self.filled),
             state,
         ];
-        cells(narrow, [self.purpose.clone(), self.origin.clone(), self.sent.clone()], wide)
+        let why = self.doubt.clone().unwrap_or_default();
+        cells(narrow, [self.purpose.clone(), self.origin.clone(), self.sent.clone(), why], wide)
     }
 
     fn name(&self) -> String {
@@ -283,103 +323,12 @@ impl Row for KillReport {
     }
 }
 
-/// A size for people: `512 B`, `1.4 kB`, `12.3 MB`; decimal units.
-pub fn size(bytes: u64) -> String {
-    let in_units = |unit: u64, word: &str| format!("{}.{} {word}", bytes / unit, bytes % unit * 10 / unit);
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => in_units(1_000, "kB"),
-        1_000_000..1_000_000_000 => in_units(1_000_000, "MB"),
-        _ => in_units(1_000_000_000, "GB"),
-    }
-}
-
-fn verdict(is_whole: bool) -> String {
-    if is_whole { "ok" } else { "damaged" }.to_owned()
-}
-
-impl Row for BackupRow {
-    fn heads(wide: bool) -> Vec<&'static str> {
-        let narrow = ["NAME", "CREATED", ">EPOCH", ">BOTS", ">FACTS", ">SIZE", "STATE"];
-        heads(&narrow, &[">SNAPSHOTS", "PROBLEM"], wide)
-    }
-
-    fn cells(&self, wide: bool) -> Vec<String> {
-        let narrow = [
-            self.name.clone(),
-            if self.created.is_empty() { "-".to_owned() } else { self.created.clone() },
-            self.epoch.to_string(),
-            self.instances.to_string(),
-            self.facts.to_string(),
-            size(self.bytes),
-            verdict(self.problem.is_none()),
-        ];
-        cells(narrow, [self.snapshots.to_string(), self.problem.clone().unwrap_or_default()], wide)
-    }
-
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-}
-
-impl Row for StoreRow {
-    fn heads(wide: bool) -> Vec<&'static str> {
-        heads(&["NAME", ">FACTS", "FIRST", "LAST", ">SNAPSHOTS", "STATE"], &["PROBLEMS"], wide)
-    }
-
-    fn cells(&self, wide: bool) -> Vec<String> {
-        let or_none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-        let narrow = [
-            self.name(),
-            self.facts.to_string(),
-            or_none(&self.first),
-            or_none(&self.last),
-            self.snapshots.to_string(),
-            verdict(self.problems.is_empty()),
-        ];
-        cells(narrow, [self.problems.join("; ")], wide)
-    }
-
-    /// What belongs to no bot is the store's own.
-    fn name(&self) -> String {
-        if self.instance.is_empty() { "(store)".to_owned() } else { self.instance.clone() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_waits_use_their_largest_unit() {
-        assert_eq!([0, 999, 1_000, 1_450].map(size), ["0 B", "999 B", "1.0 kB", "1.4 kB"]);
-        assert_eq!([12_345_678, 3_000_000_000].map(size), ["12.3 MB", "3.0 GB"]);
+    fn waits_use_their_largest_unit() {
         assert_eq!([250, 999, 1_000, 90_000].map(wait), ["250ms", "999ms", "1s", "1m"]);
-    }
-
-    #[test]
-    fn a_damaged_backup_or_store_says_so_in_its_row() {
-        let row = BackupRow {
-            name: "b".into(),
-            created: String::new(),
-            epoch: 3,
-            instances: 2,
-            facts: 70,
-            snapshots: 4,
-            bytes: 1_500,
-            problem: Some("record 7: checksum".into()),
-        };
-        assert_eq!(row.cells(false), ["b", "-", "3", "2", "70", "1.5 kB", "damaged"]);
-        assert_eq!(row.cells(true)[7..], ["4", "record 7: checksum"]);
-        assert_eq!(BackupRow::heads(true).len(), row.cells(true).len());
-        let whole = StoreRow {
-            instance: String::new(),
-            facts: 0,
-            first: String::new(),
-            last: String::new(),
-            snapshots: 0,
-            problems: Vec::new(),
-        };
-        assert_eq!(whole.cells(false), ["(store)", "0", "-", "-", "0", "ok"]);
     }
 }

@@ -12,6 +12,7 @@ use terminal_size::{Height, Width, terminal_size};
 
 use crate::out::Row;
 use crate::queue::Pusher;
+use crate::rows::telling;
 use crate::table;
 
 const EVENTS: usize = 10;
@@ -157,8 +158,13 @@ fn picture(status: &FleetStatus, events: &[String], footer: &str, width: usize, 
 
 /// The table of the bots with as many columns as fit; the first ones are the most telling.
 fn bots(items: &[InstanceStatus], width: usize) -> Vec<String> {
-    let heads = InstanceStatus::heads(false);
-    let cells: Vec<Vec<String>> = items.iter().map(|row| row.cells(false)).collect();
+    let (all, shown) = (InstanceStatus::heads(false), telling(items));
+    let heads: Vec<&str> = shown.iter().map(|at| all[*at]).collect();
+    let of = |row: &InstanceStatus| {
+        let cells = row.cells(false);
+        shown.iter().filter_map(|at| cells.get(*at).cloned()).collect()
+    };
+    let cells: Vec<Vec<String>> = items.iter().map(of).collect();
     let with = |columns: usize| {
         let cells: Vec<Vec<String>> = cells.iter().map(|row| row[..columns].to_vec()).collect();
         table::lines(&heads[..columns], &cells)

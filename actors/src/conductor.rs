@@ -20,10 +20,13 @@ use supervisor_core::spec::{InstanceSpec, OnStop};
 use supervisor_state::{InstanceKey, RecorderHandle};
 use tokio::sync::oneshot;
 
+use crate::alarms::Alarm;
+use crate::balances::Comparison;
 use crate::beat::Beat;
 use crate::brief::Brief;
 use crate::guard::DropGuard;
 use crate::pace::Pace;
+use crate::seat::Seat;
 use crate::settings::Snapshots;
 use crate::stage::{Gather, Peers, Shell, Shutdown, StageActor, Take};
 use crate::supervisor::messages::Switches;
@@ -59,6 +62,9 @@ pub struct Score {
     pub switchboard: Recipient<Switches>,
     pub lookout: Recipient<Stalled>,
     pub reviewer: Recipient<Odd>,
+    pub alarm_bell: Recipient<Alarms>,
+    /// On an account whose bots must not trade with each other.
+    pub seat: Option<Seat>,
     pub guard: DropGuard,
 }
 
@@ -129,6 +135,15 @@ pub struct Odd {
     pub warnings: Vec<String>,
 }
 
+/// What people should look at.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Alarms {
+    pub id: InstanceId,
+    pub generation: u32,
+    pub alarms: Vec<Alarm>,
+}
+
 /// Facts up to here are on disk, or the recorder gave up.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -164,6 +179,8 @@ pub struct Conductor {
     snapshot: LastSnapshot,
     is_snapshotting: bool,
     is_checking: bool,
+    is_comparing: bool,
+    comparison: Comparison,
     /// Turns so far, and how many there were at the probe before.
     turns: u64,
     probed: Option<u64>,
@@ -193,6 +210,8 @@ impl Conductor {
             snapshot,
             is_snapshotting: false,
             is_checking: false,
+            is_comparing: false,
+            comparison: Comparison::default(),
             turns: 0,
             probed: None,
         }

@@ -1,8 +1,8 @@
 //! Facts in words, and as rows for the outside.
 
 use supervisor_core::domain::{Fill, InstanceId, InstrumentIx, OrderKind, OrderNo};
-use supervisor_core::instance::{Control, Fact, FactRecord};
-use supervisor_core::orders::{CancelReason, CancelScope, ExitReason, RoundTrip, Terms};
+use supervisor_core::instance::{Control, Fact, FactRecord, Input};
+use supervisor_core::orders::{CancelReason, CancelScope, ExitReason, RoundTrip, Standing, Terms};
 use supervisor_core::risk::{Veto, VetoCode};
 use supervisor_core::spec::{InstanceSpec, OnStop};
 use supervisor_core::strategy::{GridPlan, Note, Regime};
@@ -80,6 +80,38 @@ pub fn sentence(fact: &Fact, spec: &InstanceSpec) -> String {
         }
         Fact::Revised(revision) => format!("settings changed: {}", revision.keys),
         Fact::Withheld { .. } => "not sent: the kill switch is on".to_owned(),
+        Fact::Crossed { with, .. } => format!("not sent: it would trade with our own order {with}"),
+        Fact::LateFill(_, life) => format!("LATE FILL: its order was {life} already; it counts"),
+        Fact::Bust(fill) => format!("VOID: {}", fill_text(spec, fill)),
+        Fact::Reopened(_) => "the order was over and is live at the venue; it is withdrawn".to_owned(),
+        Fact::InDoubt(_, age) => {
+            format!("IN DOUBT for {} s: the venue has not said where this order stands; it is asked on", age / 1000)
+        }
+        Fact::Standing(standing) => standing_text(*standing).to_owned(),
+        Fact::Reconciled(done) => format!(
+            "reconciled with the venue in {} ms: {} orders asked about, {} new fills",
+            done.took_ms, done.orders, done.fills
+        ),
+        Fact::Input { input, .. } => format!("input: {}", input_text(input)),
+    }
+}
+
+const fn standing_text(standing: Standing) -> &'static str {
+    match standing {
+        Standing { unreconciled: true, .. } => "entries wait until the venue has been asked about everything",
+        Standing { disputed: true, .. } => "entries are off: the facts about an order contradict each other",
+        Standing { doubtful: true, .. } => "entries are off: too much is in doubt",
+        Standing { unreconciled: false, doubtful: false, disputed: false } => "nothing in doubt keeps entries off",
+    }
+}
+
+fn input_text(input: &Input) -> String {
+    match input {
+        Input::Market(_) => "a price".to_owned(),
+        Input::Report(report) => format!("{report:?}"),
+        Input::Wakeup => "the time that was asked for has come".to_owned(),
+        Input::Intent(_) => "an order is wanted".to_owned(),
+        Input::Cancel(_) => "orders are to be withdrawn".to_owned(),
     }
 }
 
@@ -152,6 +184,9 @@ fn veto_text(veto: &Veto) -> String {
     let first = match veto.code {
         VetoCode::KillSwitch => "by kill_switch: the kill switch is on".to_owned(),
         VetoCode::Paused => "by paused: entries are off".to_owned(),
+        VetoCode::Unreconciled => "by unreconciled: the venue is still being asked about everything".to_owned(),
+        VetoCode::InDoubt => "by in_doubt: too many orders are in doubt, or one for too long".to_owned(),
+        VetoCode::Disputed => "by disputed: the facts about an order contradict each other".to_owned(),
         VetoCode::StaleData if value.is_sign_negative() => "by stale_data: there is no quote".to_owned(),
         VetoCode::StaleData => format!("by stale_data: quote is {value} ms old > {limit} ms"),
         VetoCode::Quantity => format!("by quantity: {value} is not within 0 and {limit}"),
@@ -186,6 +221,7 @@ const fn cancel_text(reason: CancelReason) -> &'static str {
         CancelReason::EntriesOff => "entries are off",
         CancelReason::Kill => "kill switch",
         CancelReason::Close => "the position is being closed",
+        CancelReason::Unfilled => "unfilled for longer than the maker time-out",
     }
 }
 
@@ -197,6 +233,7 @@ const fn exit_text(exit: ExitReason) -> &'static str {
         ExitReason::Trail => "trailing stop",
         ExitReason::Target => "target",
         ExitReason::Operator => "the operator",
+        ExitReason::Holding => "its longest holding time",
     }
 }
 
@@ -214,6 +251,8 @@ const fn control_text(control: Control) -> &'static str {
         Control::Revise { .. } => "settings changed",
         Control::Quarantine => "quarantined, entries cancelled, stops stay",
         Control::Release => "released from quarantine; the strategy begins anew",
+        Control::Reconcile(_) => "reconciling with the venue",
+        Control::Resolve(..) => "disputed order resolved",
         Control::ParkStreak => "streak monitor parked; its figures wait for the release",
     }
 }

@@ -9,6 +9,7 @@ mod error;
 pub(crate) mod keep;
 mod kill;
 mod look;
+mod resolve;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use crate::clock::wall;
 use crate::prepare::recall;
 use crate::restart::Policy;
+use crate::seat::ledgers;
 use crate::settings::{Backups, Snapshots};
 use crate::supervisor::messages::{Alerts, Cards, Find, Raise, Recalled, WaitEnded, WaitFailed};
 use crate::supervisor::{Card, Charter, Supervisor};
@@ -170,6 +172,7 @@ impl Fleet {
             backup_age: newest_age(&backups),
             backups: backups.clone(),
             verify,
+            ledgers: ledgers(&accounts),
             alerts: past_alerts(&store)?,
         });
         let supervisor = actor.start();

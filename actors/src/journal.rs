@@ -1,21 +1,20 @@
 //! What the journal and the live instances answer to questions: orders, trades, positions, facts, explanations.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use rust_decimal::Decimal;
 use supervisor_core::domain::OrderNo;
 use supervisor_core::instance::{Fact, FactRecord, Stage};
-use supervisor_core::orders::Order;
 use supervisor_core::spec::InstanceSpec;
 use supervisor_state::{FactId, InstanceKey, Store};
 
+use crate::brief::Brief;
 use crate::explain::{parse_order_id, row};
 use crate::fleet::{Fleet, FleetError, millis};
 use crate::prepare::Life;
 use crate::supervisor::Card;
-use crate::view::{FactRow, InstanceDetail, InstanceStatus, OrderRow, PositionRow, TradeRow};
+use crate::view::{Certainty, FactRow, InstanceDetail, InstanceStatus, OrderRow, PositionRow, TradeRow};
 use crate::{rows, settings};
 
 /// Facts read at most for one answer.
@@ -82,14 +81,22 @@ fn is_decision(fact: &Fact) -> bool {
         | Fact::Gap(_)
         | Fact::Control(_)
         | Fact::Revised(_)
-        | Fact::Withheld { .. } => true,
+        | Fact::Withheld { .. }
+        | Fact::Crossed { .. }
+        | Fact::Reopened(_)
+        | Fact::Standing(_)
+        | Fact::Reconciled(_) => true,
         Fact::CancelWanted(_)
         | Fact::OrderMoved(..)
         | Fact::OrderRefused(..)
         | Fact::Fill(_)
         | Fact::Ended(_)
         | Fact::RoundTrip(_)
-        | Fact::DayClosed(_) => false,
+        | Fact::DayClosed(_)
+        | Fact::Input { .. }
+        | Fact::LateFill(..)
+        | Fact::Bust(_)
+        | Fact::InDoubt(..) => false,
     }
 }
 
@@ -130,16 +137,13 @@ impl Fleet {
             }
             None => serde_json::Value::Null,
         };
-        let orders = |state: &Arc<supervisor_core::instance::InstanceState>| {
-            state.stages.orders.desk().open().values().map(|order| rows::order(&card.spec, number, order)).collect()
-        };
         Ok(InstanceDetail {
             status: status_row(&card),
             description: card.config.description.clone().unwrap_or_default(),
             config: settings::rows(&card),
             risk: rows::risk(&card.spec, state.as_deref()),
             positions: state.as_ref().map(|state| rows::positions(&card.spec, state)).unwrap_or_default(),
-            open_orders: state.as_ref().map(orders).unwrap_or_default(),
+            open_orders: state.as_ref().map(|state| rows::open_orders(&card.spec, number, state)).unwrap_or_default(),
             facts: to_rows(&facts, number, &card.spec),
             vetoes: to_rows(&vetoes, number, &card.spec),
             report,
@@ -156,8 +160,7 @@ impl Fleet {
         if !history {
             for (card, state) in self.look_all(cards).await? {
                 let number = card.life.map_or(0, |life| life.number);
-                let open = state.iter().flat_map(|state| state.stages.orders.desk().open().values());
-                found.extend(open.map(|order: &Order| rows::order(&card.spec, number, order)));
+                found.extend(state.iter().flat_map(|state| rows::open_orders(&card.spec, number, state)));
             }
         } else {
             for card in cards {
@@ -295,5 +298,21 @@ pub(crate) fn status_row(card: &Card) -> InstanceStatus {
         up_ms: if card.state.is_live() { millis(card.started.elapsed()) } else { 0 },
         note: card.note.clone(),
         hops,
+        certainty: certainty(card),
+    }
+}
+
+/// How sure it is of its orders and balances.
+fn certainty(card: &Card) -> Certainty {
+    let Brief { doubts, clock, held, agreed, differences, .. } = &card.brief;
+    let reconciled = if card.spec.venue.is_certain { *agreed } else { doubts.reconciled };
+    Certainty {
+        in_doubt: doubts.in_doubt,
+        under_query: doubts.under_query,
+        oldest_doubt_s: doubts.since.map(|since| rows::seconds(since, *clock)),
+        disputed: doubts.disputed,
+        reconciled: reconciled.map(|at| at.to_string()).unwrap_or_default(),
+        differences: differences.clone(),
+        held: held.normalized(),
     }
 }

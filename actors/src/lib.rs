@@ -3,6 +3,8 @@
 //! Owns mailboxes, pacing, the recorder's handle and the kill latch. Promises: one message of an instance is in flight
 //! at a time; an order leaves only when every fact before it is durable. Never: decides about trading.
 
+mod alarms;
+mod balances;
 mod beat;
 mod brief;
 mod clock;
@@ -22,6 +24,7 @@ mod restart;
 mod revision;
 mod rows;
 mod saved;
+mod seat;
 mod settings;
 mod stage;
 mod supervisor;

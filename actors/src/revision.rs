@@ -41,6 +41,7 @@ pub fn between(old: &InstanceSpec, new: &InstanceSpec, old_feed: &str, new_feed:
     };
     let changed: Vec<&String> = names.into_iter().filter(|name| before.get(*name) != after.get(*name)).collect();
     let mut unfit: Vec<String> = changed.iter().filter(|name| is_bound(name)).map(tell).collect();
+    unfit.extend(certainty(old, new));
     let symbols: Vec<String> = old.instruments.iter().map(|instrument| instrument.symbol.to_string()).collect();
     unfit.extend(differences(old_feed, new_feed, &symbols));
     if !unfit.is_empty() {
@@ -53,6 +54,13 @@ pub fn between(old: &InstanceSpec, new: &InstanceSpec, old_feed: &str, new_feed:
         revised.push(format!("strategy.kind was {}, is {}", old.strategy.word(), new.strategy.word()));
     }
     if revised.is_empty() { Change::None } else { Change::Revised(revised.join("; ")) }
+}
+
+/// Whether anything is ever in doubt belongs to the orders that are there.
+fn certainty(old: &InstanceSpec, new: &InstanceSpec) -> Option<String> {
+    let word = |spec: &InstanceSpec| if spec.venue.is_certain { "nothing was lost" } else { "messages got lost" };
+    let (keys, was) = ("venue_model.lost_requests_pct and lost_answers_pct", word(old));
+    (old.venue.is_certain != new.venue.is_certain).then(|| format!("{keys}: {was} when its state began"))
 }
 
 fn is_bound(name: &str) -> bool {
@@ -106,7 +114,13 @@ fn keys(spec: &InstanceSpec) -> BTreeMap<String, String> {
     if let Ok(value) = serde_json::to_value(spec) {
         flatten("", &value, &mut keys);
     }
-    keys.into_iter().map(|(key, value)| (key.replacen(&format!("strategy.{word}"), "strategy", 1), value)).collect()
+    // What the venue promises follows from the other keys.
+    keys.retain(|key, _| !key.starts_with("venue."));
+    let of_file = |key: String| match key.strip_prefix("faults.") {
+        Some(fault) => format!("venue_model.{fault}"),
+        None => key.replacen(&format!("strategy.{word}"), "strategy", 1),
+    };
+    keys.into_iter().map(|(key, value)| (of_file(key), value)).collect()
 }
 
 fn flatten(prefix: &str, value: &Value, keys: &mut BTreeMap<String, String>) {
@@ -127,7 +141,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use supervisor_config::{Account, Caps, instance_from_text};
+    use supervisor_config::{Account, Caps, Crossing, instance_from_text};
     use supervisor_core::sim::{
         Backtest, Recording, ReplayFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles,
     };
@@ -142,7 +156,7 @@ mod tests {
     fn spec(changes: &[(&str, &str)]) -> InstanceSpec {
         let balances = BTreeMap::from([("USDT".parse().unwrap(), 100_000.into()), ("BTC".parse().unwrap(), 10.into())]);
         let caps = Caps { max_total_exposure: 1.into(), max_capital_per_symbol: 1.into() };
-        let account = Account { venue: "paper".to_owned(), balances, caps };
+        let account = Account { venue: "paper".to_owned(), balances, caps, crossing: Crossing::Allow };
         let text = changes.iter().fold(TEXT.to_owned(), |text, (from, to)| {
             assert!(text.contains(from), "{from}");
             text.replace(from, to)
@@ -172,6 +186,9 @@ mod tests {
         }
         let Change::Unfit(reasons) = change(&[("BTCUSDT", "ETHUSDT")]) else { panic!() };
         assert!(reasons.iter().all(|reason| reason.starts_with("instruments.0.")), "{reasons:?}");
+        let lossy = change(&[("latency_ms = 50", "latency_ms = 50\nlost_answers_pct = 5")]);
+        let lost = "venue_model.lost_requests_pct and lost_answers_pct: nothing was lost when its state began";
+        assert_eq!(lossy, Change::Unfit(vec![lost.to_owned()]));
         let other = between(&spec(&[]), &spec(&[("quote = 10000", "quote = 9000")]), "one", "another");
         assert_eq!(other, Change::Unfit(vec!["feed was one, is another".to_owned()]));
     }
@@ -190,6 +207,13 @@ mod tests {
             assert_eq!(change(&[(from, to)]), revised(text));
         }
         assert!(matches!(change(&[("spread_pct = 0.02", "spread_pct = 0.1")]), Change::Revised(_)));
+        let exits = "[exits]\nmax_holding_min = 2\nbreak_even_pct = 1\n[risk]";
+        let text = "exits.break_even was nothing, is 0.01; exits.max_holding_ms was nothing, is 120000";
+        assert_eq!(change(&[("[risk]", exits)]), revised(text));
+        let lossy = |percent| ("latency_ms = 50", format!("latency_ms = 50\nlost_answers_pct = {percent}"));
+        let (less, more) = (lossy(5), lossy(7));
+        let worse = between(&spec(&[(less.0, &less.1)]), &spec(&[(more.0, &more.1)]), "feed", "feed");
+        assert_eq!(worse, revised("venue_model.lost_answers was 0.05, is 0.07"));
         let kind = ("kind = \"grid\"\nlevels = 5\nwidth_pct = 8\norder_value = 200", "kind = \"trend_following\"");
         assert_eq!(change(&[kind]), revised("strategy.kind was grid, is trend_following"));
         let both = change(&[kind, ("quote = 10000", "quote = 9000")]);

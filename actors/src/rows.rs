@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use supervisor_core::domain::{Fill, InstrumentIx, OrderKind, OrderNo, Purpose, Timestamp};
 use supervisor_core::instance::{Fact, FactRecord, InstanceState};
-use supervisor_core::orders::{Order, Origin, Terms};
+use supervisor_core::orders::{Life, Order, Origin, Terms, Why};
 use supervisor_core::risk::{Applies, VetoCode, rule_table};
 use supervisor_core::spec::InstanceSpec;
 
@@ -16,15 +16,35 @@ fn symbol(spec: &InstanceSpec, ix: InstrumentIx) -> String {
     spec.instruments.get(ix.at()).map(|instrument| instrument.symbol.to_string()).unwrap_or_default()
 }
 
-/// An order as the desk holds it.
+/// Open orders, and those that are over and leave a question.
 #[must_use]
-pub fn order(spec: &InstanceSpec, life: u32, order: &Order) -> OrderRow {
+pub fn open_orders(spec: &InstanceSpec, life: u32, state: &InstanceState) -> Vec<OrderRow> {
+    let desk = state.stages.orders.desk();
+    let asks = |known: &&Order| !known.life.is_over() || known.life == Life::Disputed || known.doubt.is_some();
+    desk.unsettled().filter(asks).map(|known| order(spec, life, state.mark.clock, known)).collect()
+}
+
+/// An order as the desk holds it at `now`.
+fn order(spec: &InstanceSpec, life: u32, now: Timestamp, order: &Order) -> OrderRow {
     OrderRow {
         filled: order.filled.normalized(),
         state: order.life.word().to_owned(),
-        cancel_wanted: order.cancel.is_some(),
+        cancel_wanted: order.cancel.is_some() && !order.life.is_over(),
+        doubt_s: order.doubt.map(|doubt| seconds(doubt.since, now)),
+        doubt: order.doubt.map(|doubt| why(doubt.why)),
         ..blank(spec, life, &order.terms, order.sent)
     }
+}
+
+/// Whole seconds between two moments of one clock.
+#[must_use]
+pub fn seconds(since: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.since(since) / 1_000).unwrap_or(0)
+}
+
+/// The word that is stored.
+fn why(why: Why) -> String {
+    serde_json::to_value(why).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn blank(spec: &InstanceSpec, life: u32, terms: &Terms, sent: Timestamp) -> OrderRow {
@@ -55,6 +75,8 @@ fn blank(spec: &InstanceSpec, life: u32, terms: &Terms, sent: Timestamp) -> Orde
         }
         .to_owned(),
         sent: sent.to_string(),
+        doubt_s: None,
+        doubt: None,
     }
 }
 
@@ -77,6 +99,11 @@ pub fn orders_of(spec: &InstanceSpec, life: u32, facts: &[FactRecord]) -> Vec<Or
                     row.filled += fill.qty.normalized();
                 }
             }
+            Fact::Bust(fill) => {
+                if let Some(row) = orders.get_mut(&fill.order) {
+                    row.filled -= fill.qty.normalized();
+                }
+            }
             Fact::Gap(_)
             | Fact::GridPlanned(_)
             | Fact::Note(..)
@@ -90,7 +117,14 @@ pub fn orders_of(spec: &InstanceSpec, life: u32, facts: &[FactRecord]) -> Vec<Or
             | Fact::DayClosed(_)
             | Fact::Control(_)
             | Fact::Revised(_)
-            | Fact::Withheld { .. } => {}
+            | Fact::Withheld { .. }
+            | Fact::Input { .. }
+            | Fact::Crossed { .. }
+            | Fact::LateFill(..)
+            | Fact::Reopened(_)
+            | Fact::InDoubt(..)
+            | Fact::Standing(_)
+            | Fact::Reconciled(_) => {}
         }
     }
     orders.into_values().collect()
@@ -180,6 +214,9 @@ fn used(code: VetoCode, spec: &InstanceSpec, state: &InstanceState) -> Option<De
         VetoCode::FreeBalance => Some(gate.exposure().free_quote().normalized()),
         VetoCode::KillSwitch
         | VetoCode::Paused
+        | VetoCode::Unreconciled
+        | VetoCode::InDoubt
+        | VetoCode::Disputed
         | VetoCode::StaleData
         | VetoCode::Quantity
         | VetoCode::LotSize

@@ -1,17 +1,25 @@
 //! A snapshot's bytes: the state with the settings, the prices and the life it belongs to.
 //!
 //! Promises: what is read back is what was written, proven by the digest inside; a layout of another version is named.
-//! Also the way of stores that version 1 wrote into the present layout.
+//! Also the way of stores that earlier versions wrote into the present layout: version 1 by way of version 2.
 
+#[cfg(test)]
+mod tests;
+mod v1;
+mod v2;
+mod v3;
+
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use supervisor_core::domain::{Quotes, Timestamp};
-use supervisor_core::instance::{Custody, FactRecord, InstanceState, Mark, Stages, StateError};
-use supervisor_core::sim::SchedulerState;
+use supervisor_core::domain::{OrderNo, Qty};
+use supervisor_core::instance::{Fact, FactRecord, InstanceState, Revision, StateError};
 use supervisor_core::spec::InstanceSpec;
-use supervisor_state::Migration;
+use supervisor_state::{InstanceKey, Migration};
+
+use crate::supervisor::ALERTS;
 
 /// Layout of [`Saved`].
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// Why a snapshot is none.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +33,12 @@ pub enum SavedError {
     /// Its bytes are no snapshot.
     #[error("it cannot be decoded: {0}")]
     Layout(#[from] postcard::Error),
+    /// More follows than belongs to it.
+    #[error("{bytes} bytes are left over after it")]
+    Left {
+        /// How many.
+        bytes: usize,
+    },
     /// It is another state than the one that was stored.
     #[error("its digest is {found}, stored was {stored}")]
     Digest {
@@ -32,6 +46,16 @@ pub enum SavedError {
         found: String,
         /// As stored.
         stored: String,
+    },
+    /// An older state that says less of the executions of an order than is kept of them today.
+    #[error("its order {} was filled for {filled} in {count} executions, and only of one it is known what that was", .order.0)]
+    Executions {
+        /// Whose.
+        order: OrderNo,
+        /// How many.
+        count: usize,
+        /// Base units in all.
+        filled: Qty,
     },
     /// The state itself.
     #[error(transparent)]
@@ -93,62 +117,71 @@ impl Saved {
 pub struct Migrate;
 
 impl Migration for Migrate {
-    fn fact(&self, from: u32, payload: &[u8]) -> Result<Vec<u8>, String> {
+    fn fact(&self, from: u32, instance: &InstanceKey, payload: &[u8]) -> Result<Vec<u8>, String> {
+        // Alerts are the same in every version.
+        if instance.as_str() == ALERTS {
+            return Ok(payload.to_vec());
+        }
         match from {
-            1 => fact_of_1(payload),
+            1 => fact_of_1(payload).map_err(|error| error.to_string()),
+            2 => fact_of_2(payload).map_err(|error| error.to_string()),
             _ => Err(format!("facts of schema version {from} are not known")),
         }
     }
 
-    fn snapshot(&self, from: u32, payload: &[u8]) -> Result<Vec<u8>, String> {
+    fn snapshot(&self, from: u32, instance: &InstanceKey, payload: &[u8]) -> Result<Vec<u8>, String> {
+        if instance.as_str() == ALERTS {
+            return Ok(payload.to_vec());
+        }
         match from {
-            // A store that cannot say its version is taken for the oldest.
-            1 if Saved::decode(payload).is_ok() => Ok(payload.to_vec()),
-            1 => snapshot_of_1(payload).map_err(|error| error.to_string()),
+            // A store that cannot say its version is taken for an older one.
+            1 | 2 if Saved::decode(payload).is_ok() => Ok(payload.to_vec()),
+            1 if v2::Saved::decode(payload).is_err() => snapshot_of_1(payload).map_err(|error| error.to_string()),
+            1 | 2 => snapshot_of_2(payload).map_err(|error| error.to_string()),
             _ => Err(format!("snapshots of schema version {from} are not known")),
         }
     }
 }
 
+/// What the bytes say, to the last of them.
+fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SavedError> {
+    match postcard::take_from_bytes(bytes)? {
+        (read, []) => Ok(read),
+        (_, left) => Err(SavedError::Left { bytes: left.len() }),
+    }
+}
+
 /// Version 1 knew no place of an operator's command: the last field of such a record is missing, and is 0.
-fn fact_of_1(payload: &[u8]) -> Result<Vec<u8>, String> {
-    if postcard::from_bytes::<FactRecord>(payload).is_ok() {
-        return Ok(payload.to_vec());
+fn fact_of_1(payload: &[u8]) -> Result<Vec<u8>, SavedError> {
+    fact_of_2(payload).or_else(|_| fact_of_2(&[payload, &[0]].concat()))
+}
+
+/// All facts of version 2 but one are what they were.
+fn fact_of_2(payload: &[u8]) -> Result<Vec<u8>, SavedError> {
+    let error = match whole::<FactRecord>(payload) {
+        Ok(_) => return Ok(payload.to_vec()),
+        Err(error) => error,
+    };
+    let (v2::Head { seq, at, cause, kind }, rest) = postcard::take_from_bytes(payload)?;
+    if kind != v2::REVISED {
+        return Err(error);
     }
-    let longer = [payload, &[0]].concat();
-    match postcard::from_bytes::<FactRecord>(&longer) {
-        Ok(_) => Ok(longer),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-#[derive(Deserialize)]
-struct Mark1 {
-    quotes: Quotes,
-    watch: bool,
-    kill_told: bool,
-    clock: Timestamp,
-    inputs: u64,
-    facts: u64,
-}
-
-#[derive(Deserialize)]
-struct Saved1 {
-    spec: InstanceSpec,
-    feed: String,
-    state: State1,
-}
-
-#[derive(Deserialize)]
-struct State1 {
-    mark: Mark1,
-    scheduler: SchedulerState,
-    stages: Stages,
+    let v2::Revision { spec, keys, step } = whole(rest)?;
+    let fact = Fact::Revised(Box::new(Revision { spec: spec.into(), keys, step }));
+    Ok(postcard::to_allocvec(&FactRecord { seq, at, cause, fact })?)
 }
 
 fn snapshot_of_1(payload: &[u8]) -> Result<Vec<u8>, SavedError> {
-    let Saved1 { spec, feed, state: State1 { mark, scheduler, stages } } = postcard::from_bytes(payload)?;
-    let Mark1 { quotes, watch, kill_told, clock, inputs, facts } = mark;
-    let mark = Mark { quotes, watch, kill_told, custody: Custody::Off, clock, inputs, steps: 0, facts };
-    Saved::new(0, spec, feed, InstanceState { mark, scheduler, stages })?.encode()
+    let (spec, feed, state) = whole::<v1::Saved>(payload)?.lifted();
+    present(0, spec, feed, state)
+}
+
+fn snapshot_of_2(payload: &[u8]) -> Result<Vec<u8>, SavedError> {
+    let v2::Saved { version: _, digest: _, life, spec, feed, state } = v2::Saved::decode(payload)?;
+    present(life, spec, feed, state)
+}
+
+fn present(life: u32, spec: v2::Spec, feed: String, state: v2::State) -> Result<Vec<u8>, SavedError> {
+    let state: InstanceState = whole(&postcard::to_allocvec(&v3::State::try_from(state)?)?)?;
+    Saved::new(life, spec.into(), feed, state)?.encode()
 }

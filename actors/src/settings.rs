@@ -7,6 +7,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde_json::Value;
 use supervisor_config::{FeedConfig, Speed};
+use supervisor_core::spec::{ExitRules, VenueFaults};
 
 use crate::supervisor::Card;
 
@@ -56,12 +57,36 @@ pub fn rows(card: &Card) -> BTreeMap<String, String> {
     put("venue_model.taker_fee", spec.venue_model.taker_fee.normalize().to_string());
     put("venue_model.latency_ms", spec.venue_model.latency_ms.to_string());
     put("venue_model.spread_pct", (spec.venue_model.spread * Decimal::ONE_HUNDRED).normalize().to_string());
+    faults(&spec.faults, &mut rows);
+    exits(&spec.exits, &mut rows);
     feed(&config.feed, &mut rows);
     rows.insert("strategy.kind".to_owned(), spec.strategy.word().to_owned());
     if let Ok(Value::Object(kinds)) = serde_json::to_value(&spec.strategy) {
         kinds.values().for_each(|params| flatten("strategy", params, &mut rows));
     }
     rows
+}
+
+/// Nothing gets lost: no row.
+fn faults(faults: &VenueFaults, rows: &mut BTreeMap<String, String>) {
+    if !faults.any() {
+        return;
+    }
+    let percent = |share: Decimal| (share * Decimal::ONE_HUNDRED).normalize().to_string();
+    rows.insert("venue_model.lost_requests_pct".to_owned(), percent(faults.lost_requests));
+    rows.insert("venue_model.lost_answers_pct".to_owned(), percent(faults.lost_answers));
+    rows.insert("venue_model.fault_seed".to_owned(), faults.seed.to_string());
+}
+
+/// Rules that are not set have no row.
+fn exits(exits: &ExitRules, rows: &mut BTreeMap<String, String>) {
+    let figures = [
+        ("exits.max_holding_min", exits.max_holding_ms.map(|ms| (ms / 60_000).to_string())),
+        ("exits.break_even_pct", exits.break_even.map(|gain| (gain * Decimal::ONE_HUNDRED).normalize().to_string())),
+        ("exits.maker_timeout_s", exits.maker_timeout_ms.map(|ms| (ms / 1_000).to_string())),
+    ];
+    let set = figures.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    rows.extend(set);
 }
 
 fn feed(feed: &FeedConfig, rows: &mut BTreeMap<String, String>) {

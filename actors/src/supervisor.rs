@@ -36,6 +36,7 @@ use crate::guard::DropGuard;
 use crate::pace::Pace;
 use crate::prepare::{Life, Prepared};
 use crate::restart::Policy;
+use crate::seat::{Ledgers, Seat};
 use crate::settings::{Backups, Snapshots};
 use crate::view::{AlertRow, KillStatus, State};
 
@@ -116,6 +117,8 @@ pub struct Charter {
     pub backups: Backups,
     /// True when the store is to be checked while the bots run.
     pub verify: bool,
+    /// Of the accounts whose bots must not trade with each other.
+    pub ledgers: Ledgers,
     /// Age of the newest backup, if there is one.
     pub backup_age: Option<std::time::Duration>,
     /// Alerts of earlier runs, oldest first, and the number of the newest.
@@ -141,6 +144,7 @@ pub struct Supervisor {
     rng: SeededRng,
     alerts: VecDeque<AlertRow>,
     alert_seq: u64,
+    ledgers: Ledgers,
     end_waiters: Vec<oneshot::Sender<()>>,
 }
 
@@ -166,6 +170,7 @@ impl Supervisor {
             upkeep: upkeep::Upkeep::new(backups, charter.backup_age, charter.verify),
             alerts: alerts.into(),
             alert_seq,
+            ledgers: charter.ledgers,
             end_waiters: Vec::new(),
         };
         for (config, added) in instances {
@@ -249,6 +254,8 @@ impl Supervisor {
             Speed::Times(times) => Some(fast_f64(times)),
         };
         let generation = entry.card.generation;
+        let ledger = self.ledgers.get(&entry.card.config.account).cloned();
+        let seat = ledger.map(|ledger| Seat::take(ledger, life.number, &list, &stages));
         let (arbiter, beat) = self.pool.lane(entry.lane);
         let score = Score {
             spec: list.spec().clone(),
@@ -273,6 +280,8 @@ impl Supervisor {
             switchboard: ctx.address().recipient(),
             lookout: ctx.address().recipient(),
             reviewer: ctx.address().recipient(),
+            alarm_bell: ctx.address().recipient(),
+            seat,
             guard: DropGuard::new(ctx.address().recipient(), id, generation, "conductor"),
         };
         let conductor = Conductor::start_in_arbiter(&arbiter, move |_| Conductor::new(score, stages));

@@ -1,9 +1,14 @@
 //! What the outside may see of the fleet: plain serialisable rows, money as strings.
 
+mod certainty;
+
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+pub use crate::balances::Difference;
+pub use certainty::{Certainty, Outcome};
 
 /// Where an instance stands; one list of words for code, CLI, API and page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,6 +114,9 @@ pub struct InstanceStatus {
     pub note: String,
     /// Messages handled by each of its five actors.
     pub hops: BTreeMap<String, u64>,
+    /// What is not certain about its orders, and whether all counts are the same.
+    #[serde(default)]
+    pub certainty: Certainty,
 }
 
 /// The whole fleet.
@@ -187,6 +195,12 @@ pub struct OrderRow {
     pub origin: String,
     /// When it was sent, ISO 8601.
     pub sent: String,
+    /// For how long the venue is asked about it, seconds of the instance's clock.
+    #[serde(default)]
+    pub doubt_s: Option<u64>,
+    /// Why: `silence`, `restart`, `cancel_refused`, `missing`, `refused`, `bust`, `owed`, `excess`.
+    #[serde(default)]
+    pub doubt: Option<String>,
 }
 
 /// One position.
@@ -303,7 +317,7 @@ pub struct InstanceDetail {
     pub risk: Vec<RiskRow>,
     /// Positions.
     pub positions: Vec<PositionRow>,
-    /// Open orders.
+    /// Open orders, and ended ones that are in doubt or disputed.
     pub open_orders: Vec<OrderRow>,
     /// Newest facts, oldest first.
     pub facts: Vec<FactRow>,

@@ -16,7 +16,9 @@ use crate::body::{FILE_BODY_MAX, json, query};
 use crate::caller::Ask;
 use crate::once::{Answers, once};
 use crate::problem::{Problem, Wrong};
-use crate::wire::{AddBody, CONFIRM_RESUME, ClearBody, Document, Health, LIMIT_MAX, ReasonBody, StartBody, StopBody};
+use crate::wire::{
+    AddBody, CONFIRM_RESUME, ClearBody, Document, Health, LIMIT_MAX, ReasonBody, ResolveBody, StartBody, StopBody,
+};
 
 const LIMIT_DEFAULT: usize = 100;
 
@@ -47,6 +49,7 @@ fn api() -> impl HttpServiceFactory {
         .service(on("/instances/{id}/risk", "GET", [web::get().to(risk)]))
         .service(on("/instances/{id}/state", "GET", [web::get().to(state)]))
         .service(on("/orders", "GET", [web::get().to(orders)]))
+        .service(on("/orders/{id}/resolve", "POST", [web::post().to(resolve)]))
         .service(on("/positions", "GET", [web::get().to(positions)]))
         .service(on("/trades", "GET", [web::get().to(trades)]))
         .service(on("/explain/{id}", "GET", [web::get().to(explain)]))
@@ -217,6 +220,11 @@ async fn store(fleet: Data<Fleet>) -> Answer {
 async fn orders(fleet: Data<Fleet>, req: HttpRequest) -> Answer {
     let RowsQuery { instance, history, limit } = query(req.query_string())?;
     document("order", fleet.orders(instance.as_deref(), history, limited(limit)?).await?)
+}
+
+async fn resolve(fleet: Data<Fleet>, ask: Ask, id: Path<String>, req: HttpRequest, body: Bytes) -> Answer {
+    let ResolveBody { outcome, reason } = json(req.headers(), &body)?;
+    document("change", vec![fleet.resolve_order(&id, outcome, ask.by(&reason)).await?])
 }
 
 async fn positions(fleet: Data<Fleet>, req: HttpRequest) -> Answer {

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use supervisor_actors::view::Outcome;
 use supervisor_core::spec::OnStop;
 
 /// Version of the interface, and the first part of every path.
@@ -101,6 +102,17 @@ pub struct AddBody {
     pub reason: String,
 }
 
+/// `POST /orders/{id}/resolve`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveBody {
+    /// What the disputed order is.
+    #[serde(rename = "as")]
+    pub outcome: Outcome,
+    /// In the asker's words; must not be empty.
+    pub reason: String,
+}
+
 /// `DELETE /kill`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -114,6 +126,13 @@ pub struct ClearBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disputed_order_is_one_of_four_things() {
+        let resolve = |body: &str| serde_json::from_str::<ResolveBody>(body);
+        assert_eq!(resolve(r#"{"as":"expired","reason":"x"}"#).unwrap().outcome, Outcome::Expired);
+        assert!(resolve(r#"{"as":"open","reason":"x"}"#).is_err() && resolve(r#"{"as":"filled"}"#).is_err());
+    }
 
     #[test]
     fn a_start_forgets_nothing_unless_it_is_told_to() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use supervisor_config::{Account, Caps, InstanceConfig, instance_from_text};
+use supervisor_config::{Account, Caps, Crossing, InstanceConfig, instance_from_text};
 
 /// Enough for 10,000 bots.
 const BALANCE: u64 = 100_000_000;
@@ -58,7 +58,8 @@ pub fn configure(dir: &Path, bots: usize, speed: &str) -> PathBuf {
 pub fn accounts() -> BTreeMap<String, Account> {
     let balances = BTreeMap::from([("USDT".parse().unwrap(), BALANCE.into())]);
     let caps = Caps { max_total_exposure: 1.into(), max_capital_per_symbol: 1.into() };
-    BTreeMap::from([("paper".to_owned(), Account { venue: "paper".to_owned(), balances, caps })])
+    let account = Account { venue: "paper".to_owned(), balances, caps, crossing: Crossing::Allow };
+    BTreeMap::from([("paper".to_owned(), account)])
 }
 
 /// A bot as the fleet takes it.

@@ -22,6 +22,16 @@ pub struct Caps {
     pub max_capital_per_symbol: Decimal,
 }
 
+/// What becomes of an entry that would trade with a resting order of the same account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Crossing {
+    /// It leaves: each paper bot has a market of its own, so the two never meet.
+    #[default]
+    Allow,
+    /// It does not leave.
+    Deny,
+}
+
 /// What instances trade on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -31,6 +41,8 @@ pub struct Account {
     pub balances: BTreeMap<Asset, Decimal>,
     /// Its caps, split over its instances as fixed shares.
     pub caps: Caps,
+    /// Whether its instances may trade with each other (default: they may, on paper).
+    pub crossing: Crossing,
 }
 
 /// Reads `[accounts.NAME]`, all of them.
@@ -77,6 +89,8 @@ fn read_named(name: &str, value: &Value, problems: &mut Vec<Problem>) -> Account
 fn read_account(table: &Table, problems: &mut Vec<Problem>) -> Account {
     let mut reader = Reader::new(table, problems);
     let venue = reader.choice("venue", &[("paper", "paper")]).unwrap_or("paper").to_owned();
+    let words = [("allow", Crossing::Allow), ("deny", Crossing::Deny)];
+    let crossing = reader.choice("crossing", &words).unwrap_or_default();
     let (balances, wrong) = read_balances(&mut reader);
     let mut caps = reader.table("caps");
     let share = Decimal::new(1, 4)..=Decimal::ONE;
@@ -85,7 +99,8 @@ fn read_account(table: &Table, problems: &mut Vec<Problem>) -> Account {
     caps.finish();
     reader.finish();
     problems.extend(wrong);
-    Account { venue, balances, caps: Caps { max_total_exposure: total, max_capital_per_symbol: symbol } }
+    let caps = Caps { max_total_exposure: total, max_capital_per_symbol: symbol };
+    Account { venue, balances, caps, crossing }
 }
 
 fn read_balances(reader: &mut Reader<'_>) -> (BTreeMap<Asset, Decimal>, Vec<Problem>) {

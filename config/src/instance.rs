@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use supervisor_core::domain::{InstanceId, Timeframe};
 use supervisor_core::params::{Problem, Reader, Table};
-use supervisor_core::spec::{InstanceSpec, Mode, OnStop, RiskLimits};
+use supervisor_core::spec::{ExitRules, InstanceSpec, Mode, OnStop, RiskLimits};
 use supervisor_core::strategy::StrategyParams;
 
 use crate::Env;
@@ -19,7 +19,7 @@ use crate::env::overrides;
 use crate::errors::ConfigErrors;
 use crate::exact::layered;
 use crate::feed::{Around, FeedConfig, read_feed};
-use crate::market::{instruments, read_capital, read_pairs, read_venue_model};
+use crate::market::{instruments, read_capital, read_pairs, read_venue_model, traits_of};
 use crate::paths::read_text;
 
 /// An instance and everything around it that the core does not need to know.
@@ -106,7 +106,7 @@ fn read(table: &Table, around: &Surroundings<'_>, problems: &mut Vec<Problem>) -
     top.missing("timeframe", "\"1s\" to \"1w\", such as \"1m\"");
     let timeframe = top.timeframe("timeframe");
     let pairs = read_pairs(&mut top);
-    let (venue_model, steps) = read_venue_model(top.table("venue_model"));
+    let (venue_model, faults, steps) = read_venue_model(top.table("venue_model"));
     let capital = read_capital(top.table("capital"), pairs.len(), steps.lot);
     let instruments = instruments(&pairs, steps);
     let beside = around.source.parent();
@@ -114,6 +114,7 @@ fn read(table: &Table, around: &Surroundings<'_>, problems: &mut Vec<Problem>) -
     let strategy = read_strategy(top.table("strategy"));
     let risk = read_risk(top.table("risk"), timeframe);
     let (order_timeout_ms, on_stop) = read_orders(top.table("orders"));
+    let exits = read_exits(top.table("exits"));
     top.finish();
     let Identity { id, name, description } = identity?;
     let (timeframe, strategy) = (timeframe?, strategy?);
@@ -128,6 +129,9 @@ fn read(table: &Table, around: &Surroundings<'_>, problems: &mut Vec<Problem>) -
         risk,
         order_timeout_ms,
         on_stop,
+        venue: traits_of(faults),
+        exits,
+        faults,
     };
     let source = around.source.to_path_buf();
     let mut config = InstanceConfig { spec, name, description, account, autostart, feed: feed?, source };
@@ -226,4 +230,11 @@ fn read_orders(mut reader: Reader<'_>) -> (i64, OnStop) {
     let on_stop = reader.choice("on_stop", &words).unwrap_or(OnStop::CancelEntries);
     reader.finish();
     (hours.cast_signed() * 3_600_000, on_stop)
+}
+
+/// When positions and entries have had their time.
+fn read_exits(mut reader: Reader<'_>) -> ExitRules {
+    let exits = ExitRules::read(&mut reader);
+    reader.finish();
+    exits
 }

@@ -19,7 +19,7 @@ mod supervisor;
 
 use std::collections::BTreeMap;
 
-pub use account::{Account, Caps, apply_account, check_balances};
+pub use account::{Account, Caps, Crossing, apply_account, check_balances};
 pub use env::{ENV_KEYS, parse_set};
 pub use errors::{ConfigErrors, ConfigProblem};
 pub use exact::{ExactToml, Layered, Setting, layered};

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use supervisor_core::domain::{Asset, DECIMAL_MAX, Instrument, Notional, Qty, Symbol, split_symbol};
 use supervisor_core::params::Reader;
-use supervisor_core::spec::{Capital, VenueModel};
+use supervisor_core::spec::{Capital, VenueFaults, VenueModel, VenueTraits};
 
 /// Most instruments of one instance.
 const INSTRUMENTS_MAX: usize = 100;
@@ -49,9 +49,15 @@ fn read_pair(name: &str, before: &[Pair]) -> Result<Pair, String> {
     }
 }
 
-/// Reads `[venue_model]`: how the venue behaves, and the steps of its instruments.
-pub(crate) fn read_venue_model(mut reader: Reader<'_>) -> (VenueModel, Steps) {
+/// Reads `[venue_model]`: how the venue behaves, how it fails to answer, and the steps of its instruments.
+pub(crate) fn read_venue_model(mut reader: Reader<'_>) -> (VenueModel, VenueFaults, Steps) {
     let model = VenueModel::read(&mut reader);
+    let faults = read_faults(&mut reader);
+    let latest = VenueTraits::OUTSIDE.answer_ms;
+    if faults.any() && model.latency_ms > latest {
+        // Every answer would come after it has been given up.
+        reader.problem("latency_ms", format!("allowed with lost messages: 0 to {latest} (ms)"));
+    }
     let step = Decimal::new(1, 12)..=Decimal::from(1_000_000);
     let least = Decimal::ZERO..=Decimal::from(1_000_000_000);
     let steps = Steps {
@@ -60,7 +66,20 @@ pub(crate) fn read_venue_model(mut reader: Reader<'_>) -> (VenueModel, Steps) {
         notional_min: reader.decimal("min_notional", least, "quote units").unwrap_or(Decimal::from(5)),
     };
     reader.finish();
-    (model, steps)
+    (model, faults, steps)
+}
+
+/// What gets lost between an instance and its venue; more than a half of the messages would be no venue.
+fn read_faults(reader: &mut Reader<'_>) -> VenueFaults {
+    let share = Decimal::ZERO..=Decimal::from(50);
+    let mut lost = |key| reader.decimal(key, share.clone(), "percent").unwrap_or_default() / Decimal::ONE_HUNDRED;
+    let (lost_requests, lost_answers) = (lost("lost_requests_pct"), lost("lost_answers_pct"));
+    VenueFaults { lost_requests, lost_answers, seed: reader.whole("fault_seed", 0..=u64::MAX, "seed").unwrap_or(1) }
+}
+
+/// What a venue that fails so promises.
+pub(crate) fn traits_of(faults: VenueFaults) -> VenueTraits {
+    if faults.any() { VenueTraits::OUTSIDE } else { VenueTraits::PAPER }
 }
 
 /// The instruments of an instance.

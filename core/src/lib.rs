@@ -3,13 +3,18 @@
 //! Every stage method takes the moment as data and answers with a list of things to do. The same code runs under the
 //! backtest scheduler and inside the live actors.
 
+#[cfg(feature = "canaries")]
+pub mod canary;
 pub mod cycle;
 pub mod domain;
 pub mod indicators;
 pub mod instance;
+pub mod ledger;
 pub mod market;
 pub mod orders;
 pub mod params;
+#[cfg(test)]
+mod plain;
 pub mod position;
 pub mod risk;
 pub mod sim;

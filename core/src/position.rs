@@ -20,6 +20,8 @@ pub struct Position {
     fees: Notional,
     unpriced: bool,
     trip: Option<Trip>,
+    /// Paid for holding it, quote units; negative: received. Always zero: what is traded today pays no funding.
+    funding: Notional,
 }
 
 /// A round trip under way.
@@ -94,6 +96,48 @@ impl Position {
         self.qty -= fill.qty;
         self.cost -= part;
         self.realised += fill.notional() - fill.fee - part;
+    }
+
+    /// A fill is void: what it brought and took goes back. What a void sale had realised becomes cost again, for nobody
+    /// can say which part of it was gain; cash and cost still add up.
+    pub fn on_bust(&mut self, fill: &Fill) {
+        self.fees -= fill.fee;
+        match fill.side {
+            Side::Buy => {
+                self.qty -= fill.qty;
+                self.cost -= fill.notional() + fill.fee;
+            }
+            Side::Sell => {
+                self.qty += fill.qty;
+                self.cost += fill.notional() - fill.fee;
+            }
+        }
+        if self.qty.is_zero() {
+            self.realised -= self.cost;
+            self.cost = Notional::ZERO;
+        }
+        if let Some(trip) = &mut self.trip {
+            trip.fees -= fill.fee;
+            match fill.side {
+                Side::Buy => {
+                    trip.qty -= fill.qty;
+                    trip.bought -= fill.notional();
+                }
+                Side::Sell => trip.sold -= fill.notional(),
+            }
+        }
+    }
+
+    /// Paid for holding the position, quote units.
+    #[must_use]
+    pub const fn funding(&self) -> Notional {
+        self.funding
+    }
+
+    /// When the round trip under way began.
+    #[must_use]
+    pub fn opened(&self) -> Option<Timestamp> {
+        self.trip.map(|trip| trip.opened)
     }
 
     fn follow_trip(&mut self, fill: &Fill, exit: ExitReason) -> Option<RoundTrip> {

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{InstanceId, Instrument, Notional, Qty, Timeframe};
+use crate::domain::{InstanceId, Instrument, Notional, Qty, Timeframe, Timestamp};
 use crate::params::Reader;
 use crate::strategy::StrategyParams;
 
@@ -77,6 +77,102 @@ pub struct VenueModel {
     pub queue: QueueModel,
 }
 
+/// How a venue keeps client order ids apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdClass {
+    /// U: an id is unique for ever.
+    Unique,
+    /// O: an id is unique among open orders.
+    Open,
+    /// N: the venue knows no client order ids.
+    None,
+}
+
+/// What a venue promises, as far as doubt depends on it. Times in ms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueTraits {
+    /// True when every request is answered and every report comes once and in order: the paper venue without faults.
+    /// Nothing is ever in doubt there, and an order is settled when it ends.
+    pub is_certain: bool,
+    /// How it keeps ids apart.
+    pub ids: IdClass,
+    /// An order can be withdrawn by its client order id before the venue has acknowledged it.
+    pub cancel_by_client_id: bool,
+    /// An answer takes no longer, or it is lost.
+    pub answer_ms: i64,
+    /// An approved order that has not left after so long does not leave any more.
+    pub send_ms: i64,
+    /// A request is valid for so long after it was signed.
+    pub window_ms: i64,
+    /// A valid request is worked on for no longer than this.
+    pub engine_ms: i64,
+    /// Added to the two before absence is believed; and the least time between the two looks that prove it.
+    pub margin_ms: i64,
+    /// A cancel without an end is sent again after this.
+    pub cancel_ms: i64,
+    /// An ended order is settled after so long without news.
+    pub settle_ms: i64,
+    /// How far back executions are read at a start, at least.
+    pub look_back_ms: i64,
+}
+
+impl VenueTraits {
+    /// The paper venue: certain.
+    pub const PAPER: Self = Self { is_certain: true, settle_ms: 0, look_back_ms: 0, ..Self::OUTSIDE };
+
+    /// A venue beyond a network, with the general figures of `orders-and-risk` 2.4 and 2.5.
+    pub const OUTSIDE: Self = Self {
+        is_certain: false,
+        ids: IdClass::Unique,
+        cancel_by_client_id: true,
+        answer_ms: 2_000,
+        send_ms: 1_000,
+        window_ms: 2_000,
+        engine_ms: 10_000,
+        margin_ms: 5_000,
+        cancel_ms: 2_000,
+        settle_ms: 600_000,
+        look_back_ms: 86_400_000,
+    };
+
+    /// The last moment, by the venue's clock, at which an order of `sent` may still be born there.
+    #[must_use]
+    pub fn born_by(&self, sent: Timestamp) -> Timestamp {
+        sent + self.send_ms + self.window_ms + self.engine_ms
+    }
+}
+
+/// When a position or an order has had its time, besides what each entry says. Nothing is set by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRules {
+    /// A position is closed after so long, ms.
+    pub max_holding_ms: Option<i64>,
+    /// Once the price has gained this fraction over the entry, the stop is not under break-even, fees included.
+    pub break_even: Option<Decimal>,
+    /// An entry that rests unfilled for so long is withdrawn, ms (the maker time-out).
+    pub maker_timeout_ms: Option<i64>,
+}
+
+/// How often the paper venue fails to answer; all zero: never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueFaults {
+    /// Share of requests that get lost on their way, fraction.
+    pub lost_requests: Decimal,
+    /// Share of answers that get lost on their way back, fraction.
+    pub lost_answers: Decimal,
+    /// Seed of the two.
+    pub seed: u64,
+}
+
+impl VenueFaults {
+    /// True when anything can get lost.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.lost_requests > Decimal::ZERO || self.lost_answers > Decimal::ZERO
+    }
+}
+
 /// Limits of one instance. Shares are fractions of its capital.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RiskLimits {
@@ -123,6 +219,12 @@ pub struct InstanceSpec {
     pub order_timeout_ms: i64,
     /// What happens to resting orders at a stop.
     pub on_stop: OnStop,
+    /// What its venue promises.
+    pub venue: VenueTraits,
+    /// When positions and orders have had their time.
+    pub exits: ExitRules,
+    /// How the paper venue fails.
+    pub faults: VenueFaults,
 }
 
 impl InstanceSpec {
@@ -158,6 +260,29 @@ impl VenueModel {
             queue: reader
                 .choice("queue", &[("through", QueueModel::Through), ("touch", QueueModel::Touch)])
                 .unwrap_or(QueueModel::Through),
+        }
+    }
+}
+
+impl ExitRules {
+    /// Once an exit is set off, resting orders have so long to go before it is sold without them, ms (C31).
+    pub const LEAVE_MS: i64 = 5_000;
+
+    /// True when a position has rules besides what its entries say.
+    #[must_use]
+    pub const fn guards(&self) -> bool {
+        self.max_holding_ms.is_some() || self.break_even.is_some()
+    }
+
+    /// Reads `[exits]`; minutes, percent and seconds become ms and a fraction.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let millis = |count: u64, unit: i64| count.cast_signed() * unit;
+        Self {
+            max_holding_ms: reader.whole("max_holding_min", 1..=525_600, "minutes").map(|n| millis(n, 60_000)),
+            break_even: reader
+                .decimal("break_even_pct", dec(1, 2)..=PERCENT, "percent over the entry")
+                .map(|gain| gain / PERCENT),
+            maker_timeout_ms: reader.whole("maker_timeout_s", 1..=604_800, "seconds").map(|n| millis(n, 1_000)),
         }
     }
 }

@@ -164,6 +164,28 @@ impl Streak {
             StreakIn::RoundTrip(trip) => self.on_trip(cx.at, &trip, out),
             StreakIn::Mark(ix, quote) => self.on_mark(ix, quote, out),
             StreakIn::Transfer(amount) => self.on_transfer(cx, amount),
+            StreakIn::Bust(fill) => self.on_bust(&fill),
+        }
+    }
+
+    /// A fill is void: it counts no more. A round trip that it closed stays told.
+    fn on_bust(&mut self, fill: &Fill) {
+        let notional = fill.notional();
+        self.metrics.fills = self.metrics.fills.saturating_sub(1);
+        self.metrics.fees -= fill.fee;
+        self.metrics.turnover -= notional;
+        self.cash += fill.fee;
+        self.moved = true;
+        let Some((held, _)) = self.held.get_mut(fill.instrument.at()) else { return };
+        match fill.side {
+            Side::Buy => {
+                *held -= fill.qty;
+                self.cash += notional;
+            }
+            Side::Sell => {
+                *held += fill.qty;
+                self.cash -= notional;
+            }
         }
     }
 

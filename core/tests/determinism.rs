@@ -224,7 +224,7 @@ fn a_change_of_any_one_field_changes_the_digest() {
         "/stages/risk/gate/latches/killed",
         "/stages/risk/gate/recent/at",
         "/stages/orders/desk/open/filled",
-        "/stages/orders/desk/closed/trades",
+        "/stages/orders/desk/closed/trades/id",
         "/stages/orders/desk/archive",
         "/stages/orders/positions/cost",
         "/stages/orders/monitor/guards/stop",

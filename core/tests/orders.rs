@@ -8,7 +8,8 @@ use common::{BTC, at, dec, event_line, intent, limit, market, money, price, qty,
 use supervisor_core::domain::{Fill, OrderNo, Purpose, Qty, Quotes, Side, Tag, TradeId};
 use supervisor_core::instance::{Cx, Event, OrdersIn, RiskIn};
 use supervisor_core::orders::{
-    CancelReason, CancelRequest, CancelScope, EXIT_TAG, Intent, Life, Orders, Origin, Protect, RejectCode, Report,
+    CancelReason, CancelRefusal, CancelRequest, CancelScope, EXIT_TAG, Intent, Life, Orders, Origin, Protect,
+    RejectCode, Report,
 };
 use supervisor_core::risk::{Risk, Veto, VetoCode};
 use supervisor_core::spec::InstanceSpec;
@@ -171,13 +172,13 @@ fn a_late_fill_moves_the_position_of_a_cancelled_order() {
     assert_eq!(out, ["1 is canceled", "ended 1 canceled with 0.4"]);
     assert_eq!(bench.risk.gate().exposure().holds()[&OrderNo(1)].qty, qty("0.4"), "claimed, not seen: held");
     let (late, out) = bench.fill(1, Buy, "0.4", "99");
-    assert_eq!(out, ["fill 1 buy 0.4 at 99"]);
+    assert_eq!(out, ["fill 1 buy 0.4 at 99", "1 had ended as canceled"]);
     assert_eq!(bench.report(late), [""; 0]);
     assert_eq!((bench.position(), bench.life(1)), (qty("0.4"), Life::Canceled));
     assert!(bench.risk.gate().exposure().holds().is_empty());
     // More than was claimed: the trades are the truth, and they complete the order.
     let (_, out) = bench.fill(1, Buy, "0.6", "99");
-    assert_eq!(out, ["fill 1 buy 0.6 at 99", "1 is filled"]);
+    assert_eq!(out, ["fill 1 buy 0.6 at 99", "1 had ended as canceled", "1 is filled"]);
     assert_eq!(bench.position(), qty("1"));
 }
 
@@ -189,7 +190,7 @@ fn a_wanted_cancel_is_an_overlay_and_asked_for_once() {
     assert_eq!(bench.cancel(CancelScope::Instrument(BTC)), [""; 0]);
     assert_eq!(bench.report(Report::Accepted(OrderNo(1))), ["1 is open"], "the acceptance crosses the cancel");
     assert_eq!(bench.orders.desk().open()[&OrderNo(1)].cancel, Some(CancelReason::Replan));
-    assert_eq!(bench.report(Report::CancelRejected(OrderNo(1))), [format!("wake {DAY}")]);
+    assert_eq!(bench.report(Report::CancelRejected(OrderNo(1), CancelRefusal::TooLate)), [format!("wake {DAY}")]);
     assert_eq!(
         bench.cancel(CancelScope::Tagged(BTC, Tag(0))),
         ["withdraw 1", "wake never"],
@@ -296,7 +297,7 @@ fn resting_orders_go_before_the_exit_is_asked_for() {
     let (_, out) = bench.fill(3, Buy, "1", "96");
     let intent = "intent sell 2 market Exit stop 95 reached";
     assert_eq!(out, ["fill 3 buy 1 at 96", "3 is filled", "ended 3 filled with 1", intent]);
-    assert_eq!(bench.report(Report::CancelRejected(OrderNo(3))), [""; 0]);
+    assert_eq!(bench.report(Report::CancelRejected(OrderNo(3), CancelRefusal::TooLate)), [""; 0]);
     assert_eq!(bench.quote(5_000, "90"), [""; 0], "no second exit while the first is on its way");
     assert_eq!(bench.submit(exit("2")), ["place 4"]);
     assert_eq!(bench.quote(9_000, "80"), [""; 0]);
@@ -316,7 +317,7 @@ fn a_cancel_that_the_venue_refused_is_asked_for_again_until_the_exit_can_go() {
     let request = CancelRequest { scope: CancelScope::Instrument(BTC), reason: CancelReason::Close };
     assert_eq!(bench.quote(10, "95"), ["guarded Stop", "cancel all Close"]);
     bench.tell(OrdersIn::Cancel(request));
-    bench.report(Report::CancelRejected(OrderNo(2)));
+    bench.report(Report::CancelRejected(OrderNo(2), CancelRefusal::TooLate));
     assert_eq!(bench.quote(2_009, "94"), [""; 0]);
     assert_eq!(bench.quote(2_010, "94"), ["cancel all Close"]);
     assert_eq!(bench.tell(OrdersIn::Cancel(request)), ["withdraw 2", "wake never"]);
@@ -373,8 +374,9 @@ fn news_that_no_row_allows_is_recorded_and_fills_still_count() {
     bench.submit(buy("1", "99"));
     bench.fill(1, Buy, "1", "99");
     let (_, out) = bench.fill(1, Buy, "0.5", "99");
-    assert_eq!(out, ["fill 1 buy 0.5 at 99", "1 refuses FullFill"], "overfilled: the position has it all the same");
-    assert_eq!((bench.position(), bench.life(1)), (qty("1.5"), Life::Filled));
+    let told = ["fill 1 buy 0.5 at 99", "1 had ended as filled", "1 is disputed"];
+    assert_eq!(out, told, "overfilled: the position has it all the same");
+    assert_eq!((bench.position(), bench.life(1)), (qty("1.5"), Life::Disputed));
     assert_eq!(bench.report(Report::Canceled(OrderNo(1), qty("1"))), [""; 0], "stale");
     assert_eq!(bench.report(Report::NeverSent(OrderNo(1))), ["1 refuses Withhold"]);
 }

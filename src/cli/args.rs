@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use supervisor_actors::view::Outcome;
 use supervisor_core::spec::OnStop;
 
 use super::parse_limit;
@@ -152,6 +153,44 @@ pub struct OrdersArgs {
     /// How many.
     #[command(flatten)]
     pub limit: LimitArg,
+}
+
+/// What a disputed order is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ResolvedAs {
+    /// Executed whole.
+    Filled,
+    /// Withdrawn.
+    Canceled,
+    /// Over by its own terms.
+    Expired,
+    /// Refused by the venue.
+    Rejected,
+}
+
+impl From<ResolvedAs> for Outcome {
+    fn from(resolved: ResolvedAs) -> Self {
+        match resolved {
+            ResolvedAs::Filled => Self::Filled,
+            ResolvedAs::Canceled => Self::Canceled,
+            ResolvedAs::Expired => Self::Expired,
+            ResolvedAs::Rejected => Self::Rejected,
+        }
+    }
+}
+
+/// `resolve-order`.
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// Its client order id, as in `orders`.
+    #[arg(value_name = "ORDER-ID")]
+    pub id: String,
+    /// What it is; the fills that were counted stay.
+    #[arg(long = "as", value_enum, value_name = "OUTCOME")]
+    pub outcome: ResolvedAs,
+    /// Recorded with the order.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// `trades`.

@@ -1,4 +1,5 @@
-//! `start-instance`, `stop-instance`, `pause`, `resume`, `restart`, `remove-instance`: one or many bots.
+//! `start-instance`, `stop-instance`, `pause`, `resume`, `restart`, `remove-instance`: one or many bots; and
+//! `resolve-order`.
 //!
 //! Promises: every bot is tried, also after one has failed; some done and some not is exit code 10; `--dry-run` changes
 //! nothing.
@@ -11,10 +12,10 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::Value;
 use supervisor_actors::view::{ChangeReport, InstanceStatus, State};
-use supervisor_api::wire::{AddBody, ReasonBody, StartBody, StopBody};
+use supervisor_api::wire::{AddBody, ReasonBody, ResolveBody, StartBody, StopBody};
 
 use super::read::document;
-use crate::cli::{ChangeFlags, Globals, ManyArgs, Positions, StartArgs, StopArgs};
+use crate::cli::{ChangeFlags, Globals, ManyArgs, Positions, ResolveArgs, StartArgs, StopArgs};
 use crate::client::{Client, absolute, talk};
 use crate::fault::{Exit, Fault};
 use crate::out::{Format, Out, confirm, items, rows};
@@ -109,6 +110,14 @@ pub fn restart(globals: &Globals, out: &Out, args: &ManyArgs) -> Result<Exit, Fa
 /// `remove-instance NAME..`.
 pub fn remove(globals: &Globals, out: &Out, args: &ManyArgs) -> Result<Exit, Fault> {
     plain(globals, out, Act::Remove, args)
+}
+
+/// `resolve-order ORDER-ID`.
+pub fn resolve(globals: &Globals, out: &Out, args: &ResolveArgs) -> Result<Exit, Fault> {
+    let client = Client::new(globals)?;
+    let body = ResolveBody { outcome: args.outcome.into(), reason: args.reason.clone() };
+    print(out, &talk(client.change(Method::POST, &["orders", &args.id, "resolve"], &body))?)?;
+    Ok(Exit::Done)
 }
 
 fn plain(globals: &Globals, out: &Out, act: Act, args: &ManyArgs) -> Result<Exit, Fault> {

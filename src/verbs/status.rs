@@ -4,13 +4,13 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use serde_json::Value;
-use supervisor_actors::view::{InstanceDetail, InstanceStatus, KillStatus, State};
+use supervisor_actors::view::{Certainty, InstanceDetail, InstanceStatus, KillStatus, State};
 
 use crate::cli::{Globals, NameArg, StatusArgs};
 use crate::client::{Client, talk};
 use crate::fault::{Exit, Fault};
 use crate::out::{Format, Out, Row, items, rows};
-use crate::rows::{done, line, wait};
+use crate::rows::{done, line, telling, wait};
 use crate::table;
 
 /// `status [NAME] [-w]`.
@@ -55,11 +55,9 @@ fn of_one(detail: Value) -> Value {
     serde_json::json!({ "api_version": detail["api_version"], "kind": "instance", "items": status })
 }
 
-/// The table without the column of restarts while there was none.
+/// The table without the columns that say nothing.
 fn narrow(found: &[InstanceStatus]) -> String {
-    let calm = found.iter().all(|row| row.restarts == 0);
-    let all = InstanceStatus::heads(false);
-    let shown: Vec<usize> = (0..all.len()).filter(|at| !(calm && all[*at] == ">RESTARTS")).collect();
+    let (all, shown) = (InstanceStatus::heads(false), telling(found));
     let heads: Vec<&str> = shown.iter().map(|at| all[*at]).collect();
     let cells: Vec<Vec<String>> = found
         .iter()
@@ -83,8 +81,25 @@ fn troubles(row: &InstanceStatus) -> Vec<String> {
     } else if row.restarts > 0 || row.last_panic.is_some() {
         troubles.push(format!("{id}: {state} after {restarts}{panic}"));
     }
+    troubles.extend(uncertain(row));
     troubles.extend(row.warnings.iter().map(|warning| format!("WARN {}: {warning}", row.id)));
     troubles
+}
+
+/// What is not certain about its orders and balances.
+fn uncertain(row: &InstanceStatus) -> Vec<String> {
+    let Certainty { in_doubt, oldest_doubt_s, disputed, differences, .. } = &row.certainty;
+    let mut lines: Vec<String> = differences.iter().map(|one| format!("DIFFERS {}: {one}", row.id)).collect();
+    if *disputed > 0 {
+        let what = table::count(*disputed as usize, "order");
+        lines.push(format!("DISPUTED {}: {what}, see: supervisor orders {}", row.id, row.id));
+    }
+    if *in_doubt > 0 {
+        let oldest = oldest_doubt_s.map(|s| format!(", the oldest for {}", table::age(s.saturating_mul(1_000))));
+        let what = table::count(*in_doubt as usize, "order");
+        lines.push(format!("{}: {what} in doubt{}", row.id, oldest.unwrap_or_default()));
+    }
+    lines
 }
 
 /// The kill switch, when it is on.
@@ -185,12 +200,31 @@ fn described(detail: &InstanceDetail, wide: bool) -> String {
     let settings = detail.config.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     let facts = |facts: &[_]| facts.iter().map(line).collect();
     text += &section("settings", settings);
+    text += &section("reconciliation", reconciliation(status));
     text += &grid("risk", &detail.risk, wide);
     text += &grid("positions", &detail.positions, wide);
     text += &grid("open orders", &detail.open_orders, wide);
     text += &section("newest events", facts(&detail.facts));
     text += &section("newest refusals", facts(&detail.vetoes));
     text
+}
+
+/// How sure it is of its orders and balances.
+fn reconciliation(status: &InstanceStatus) -> Vec<String> {
+    let Certainty { in_doubt, under_query, oldest_doubt_s, disputed, reconciled, differences, held } =
+        &status.certainty;
+    let oldest = oldest_doubt_s.map_or("-".to_owned(), |s| table::age(s.saturating_mul(1_000)));
+    let last = if reconciled.is_empty() { "not yet" } else { reconciled };
+    let mut lines = vec![
+        format!("in doubt      {in_doubt} (asked about: {under_query}, the oldest for {oldest})"),
+        format!("disputed      {disputed}"),
+        format!("reconciled    {last}"),
+        format!("held          {} {}", table::money(*held, &status.asset), status.asset),
+    ];
+    let differs = if differences.is_empty() { "none".to_owned() } else { differences.len().to_string() };
+    lines.push(format!("differences   {differs}"));
+    lines.extend(differences.iter().map(|difference| format!("  {difference}")));
+    lines
 }
 
 fn section(title: &str, lines: Vec<String>) -> String {
@@ -209,6 +243,7 @@ fn grid<R: Row>(title: &str, rows: &[R], wide: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use supervisor_actors::view::Difference;
 
     fn bot(restarts: u32) -> InstanceStatus {
         let row = serde_json::json!({
@@ -229,6 +264,28 @@ mod tests {
         assert!(shown.lines().next().unwrap().ends_with("RESTARTS  AGE"), "{shown}");
         let last: Vec<&str> = shown.lines().last().unwrap().split_whitespace().rev().take(2).collect();
         assert_eq!(last, ["0s", "2"]);
+    }
+
+    #[test]
+    fn doubt_is_a_column_and_a_line_while_there_is_some() {
+        let with = |certainty| InstanceStatus { certainty, ..bot(0) };
+        let waiting = with(Certainty { in_doubt: 2, oldest_doubt_s: Some(41), ..Certainty::default() });
+        let shown = narrow(&[bot(0), waiting.clone()]);
+        assert!(shown.lines().next().unwrap().ends_with("DOUBT  AGE"), "{shown}");
+        assert!(shown.lines().next_back().unwrap().contains("2 (41s)"), "{shown}");
+        assert!(shown.lines().all(|line| line.len() <= 100), "{shown}");
+        assert_eq!(troubles(&waiting), ["grid: 2 orders in doubt, the oldest for 41s"]);
+        let (asset, since) = ("USDT".to_owned(), "then".to_owned());
+        let difference = Difference { asset, expected: 7.into(), stated: 5.into(), since };
+        let worse = with(Certainty { disputed: 1, differences: vec![difference], ..Certainty::default() });
+        assert!(narrow(std::slice::from_ref(&worse)).contains("differs"));
+        let lines = [
+            "DIFFERS grid: USDT: the venue holds 5, by our own count it is 7, since then",
+            "DISPUTED grid: 1 order, see: supervisor orders grid",
+        ];
+        assert_eq!(troubles(&worse), lines);
+        assert!(reconciliation(&worse).contains(&"differences   1".to_owned()));
+        assert!(!narrow(&[bot(0)]).contains("DOUBT"));
     }
 
     #[test]

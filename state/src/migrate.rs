@@ -11,11 +11,11 @@ use crate::store::SCHEMA_VERSION;
 /// Turns payloads of earlier schema versions into those of this one ([`SCHEMA_VERSION`]). The text of an error is
 /// shown to the operator.
 pub trait Migration {
-    /// A fact that version `from` wrote.
-    fn fact(&self, from: u32, payload: &[u8]) -> Result<Vec<u8>, String>;
+    /// A fact of an instance that version `from` wrote.
+    fn fact(&self, from: u32, instance: &InstanceKey, payload: &[u8]) -> Result<Vec<u8>, String>;
 
-    /// A snapshot that version `from` wrote.
-    fn snapshot(&self, from: u32, payload: &[u8]) -> Result<Vec<u8>, String>;
+    /// A snapshot of an instance that version `from` wrote.
+    fn snapshot(&self, from: u32, instance: &InstanceKey, payload: &[u8]) -> Result<Vec<u8>, String>;
 }
 
 /// The migration that leaves payloads as they are.
@@ -23,11 +23,11 @@ pub trait Migration {
 pub struct Unchanged;
 
 impl Migration for Unchanged {
-    fn fact(&self, _from: u32, payload: &[u8]) -> Result<Vec<u8>, String> {
+    fn fact(&self, _from: u32, _instance: &InstanceKey, payload: &[u8]) -> Result<Vec<u8>, String> {
         Ok(payload.to_vec())
     }
 
-    fn snapshot(&self, _from: u32, payload: &[u8]) -> Result<Vec<u8>, String> {
+    fn snapshot(&self, _from: u32, _instance: &InstanceKey, payload: &[u8]) -> Result<Vec<u8>, String> {
         Ok(payload.to_vec())
     }
 }
@@ -48,14 +48,18 @@ impl<'a> Converter<'a> {
         if self.from == SCHEMA_VERSION {
             return Ok(payload);
         }
-        self.migration.fact(self.from, &payload).map_err(|message| self.refused(instance, "fact", id, message))
+        self.migration
+            .fact(self.from, instance, &payload)
+            .map_err(|message| self.refused(instance, "fact", id, message))
     }
 
     pub(crate) fn snapshot(&self, instance: &InstanceKey, id: FactId, bytes: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         if self.from == SCHEMA_VERSION {
             return Ok(bytes);
         }
-        self.migration.snapshot(self.from, &bytes).map_err(|message| self.refused(instance, "snapshot", id, message))
+        self.migration
+            .snapshot(self.from, instance, &bytes)
+            .map_err(|message| self.refused(instance, "snapshot", id, message))
     }
 
     fn refused(&self, instance: &InstanceKey, kind: &'static str, id: FactId, message: String) -> StoreError {

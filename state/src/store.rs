@@ -31,7 +31,7 @@ use crate::reserve::Reserve;
 use crate::verify::{self, Problems};
 
 /// The schema version that this program writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The open store of a state directory. Cheap to share in an `Arc`; all methods take `&self`.
 pub struct Store {

@@ -1,6 +1,7 @@
 //! The program as people and scripts use it: the built binary, its streams and its exit codes.
 
 mod again;
+mod doubt;
 mod http;
 mod offline;
 mod running;

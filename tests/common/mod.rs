@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use supervisor_actors::{Backups, Fleet, FleetSpec, Policy, Snapshots};
-use supervisor_config::{Account, Caps, InstanceConfig, instance_from_text};
+use supervisor_config::{Account, Caps, Crossing, InstanceConfig, instance_from_text};
 use supervisor_core::domain::{Candle, Price, Timeframe, Timestamp};
 use supervisor_core::sim::{SyntheticInstrument, SyntheticSpec, synthetic_candles};
 use supervisor_state::{Recorder, StateDir, Store};
@@ -63,7 +63,8 @@ pub fn accounts() -> BTreeMap<String, Account> {
     let balances =
         BTreeMap::from([("USDT".parse().unwrap(), 10_000_000.into()), ("BTC".parse().unwrap(), 1_000.into())]);
     let caps = Caps { max_total_exposure: 1.into(), max_capital_per_symbol: 1.into() };
-    BTreeMap::from([("paper".to_owned(), Account { venue: "paper".to_owned(), balances, caps })])
+    let account = Account { venue: "paper".to_owned(), balances, caps, crossing: Crossing::Allow };
+    BTreeMap::from([("paper".to_owned(), account)])
 }
 
 /// An instance from a file's text.

@@ -7,7 +7,9 @@ use supervisor_core::instance::{InstanceState, Stage, check_position};
 use supervisor_state::{Done, SnapshotBatch};
 
 use super::turn::durable;
-use super::{Conductor, End, Finished, LastSnapshot, Odd};
+use super::{Alarms, Conductor, End, Finished, LastSnapshot, Odd};
+use crate::alarms::Alarm;
+use crate::balances::differences;
 use crate::brief::Brief;
 use crate::saved::{Saved, SavedError};
 use crate::stage::{Gather, Parts};
@@ -51,6 +53,28 @@ impl Conductor {
         self.collect(true);
     }
 
+    /// Looks whether venue, gate and desk count the same; every collection does.
+    pub(super) fn compare(&mut self) {
+        self.is_comparing = true;
+        self.collect(false);
+    }
+
+    fn compared(&mut self, brief: &mut Brief) {
+        let found = differences(&self.score.spec, &brief.counted, self.score.scheduler.venue());
+        let told = self.comparison.take(Instant::now(), brief.inputs, brief.clock, found);
+        brief.compared(&self.comparison);
+        let alarm = |text| Alarm { severity: "critical", code: "account.differs", text };
+        self.sound(told.into_iter().map(alarm).collect());
+    }
+
+    /// Tells people.
+    pub(super) fn sound(&self, alarms: Vec<Alarm>) {
+        let (id, generation) = (self.score.spec.id, self.score.generation);
+        if !alarms.is_empty() {
+            self.score.alarm_bell.do_send(Alarms { id, generation, alarms });
+        }
+    }
+
     fn checked(&self, state: Option<Box<InstanceState>>) {
         let Some(state) = state else { return };
         let spec = &self.score.spec;
@@ -62,7 +86,8 @@ impl Conductor {
     }
 
     pub(super) fn gathered(&mut self, gather: Gather, ctx: &mut Context<Self>) {
-        let Gather { list, parts, brief, .. } = gather;
+        let Gather { list, parts, mut brief, .. } = gather;
+        self.compared(&mut brief);
         let scheduler = &self.score.scheduler;
         let whole = |stages| Box::new(InstanceState { mark: list.mark(), scheduler: scheduler.state(), stages });
         let state = parts.and_then(|parts| parts.complete()).map(whole);
@@ -75,6 +100,8 @@ impl Conductor {
             self.snapshot_taken(state, ctx);
         } else if std::mem::take(&mut self.is_checking) {
             self.checked(state);
+        } else if std::mem::take(&mut self.is_comparing) {
+            // That was done on the way.
         } else if let Some(ask) = self.asked.take() {
             // Whoever asked may have given up waiting; that is no error here.
             let _ = ask.reply.send((*brief, state));

@@ -10,6 +10,7 @@ use supervisor_core::spec::OnStop;
 use supervisor_state::Batch;
 
 use super::{Conductor, Durable, End, Told, Turn};
+use crate::alarms::alarms;
 use crate::facts;
 
 /// Batches in the recorder's queue at which an instance waits for the disk instead of adding more.
@@ -81,6 +82,10 @@ impl Conductor {
         let records = list.drain_facts();
         let first_seq = self.score.seq_base + records.first().map_or(0, |record| record.seq);
         facts::log(&self.score.spec, self.score.life, &records);
+        if let Some(seat) = &self.score.seat {
+            seat.follow(&records);
+        }
+        let told = alarms(&self.score.spec, self.score.life, &records);
         let records = records.iter().map(facts::encode).collect();
         let wait = list.has_order() || self.score.recorder.depth() > QUEUE_MAX;
         let done = wait.then(|| durable(ctx));
@@ -88,6 +93,7 @@ impl Conductor {
         self.is_unconfirmed = !wait;
         let (instance, generation) = (self.score.key, self.score.generation);
         self.score.recorder.append(Batch { instance, generation, first_seq, records, done });
+        self.sound(told);
     }
 
     /// Carries effects out; everything before them is durable now.
@@ -96,7 +102,11 @@ impl Conductor {
         let Some(list) = self.home.as_mut() else { return };
         if list.has_effects() {
             for effect in list.drain_effects() {
-                self.score.scheduler.apply(list, effect, killed);
+                let seat = self.score.seat.as_ref();
+                match seat.and_then(|seat| seat.in_the_way(list, &effect, killed)) {
+                    Some((order, with)) => _ = list.cross(order, with),
+                    None => self.score.scheduler.apply(list, effect, killed),
+                }
             }
         }
     }
@@ -160,6 +170,11 @@ impl Conductor {
             Next::At(at) => {
                 let now = Instant::now();
                 let wait = if self.stopping.is_some() { None } else { self.score.pace.wait(at, now) };
+                let is_due = self.comparison.is_due(now, list.inputs());
+                if is_due && self.stopping.is_none() {
+                    self.compare();
+                    return;
+                }
                 let Some(wait) = wait else {
                     self.score.scheduler.release(list);
                     self.send_away();
@@ -183,6 +198,7 @@ impl Conductor {
     fn is_stop_complete(&self) -> bool {
         let Some((on_stop, from)) = self.stopping else { return false };
         let taken = self.score.scheduler.progress().0 - from;
-        on_stop == OnStop::Keep || !self.score.scheduler.venue().is_busy() || taken >= STOP_CANDLES
+        let now = self.home.as_ref().map(|list| list.clock()).unwrap_or_default();
+        on_stop == OnStop::Keep || !self.score.scheduler.is_busy(now) || taken >= STOP_CANDLES
     }
 }

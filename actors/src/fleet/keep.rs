@@ -102,8 +102,7 @@ fn because(note: &str) -> String {
 /// A state for people and their tools: what it is made of, and what that comes to.
 pub fn dumped(spec: &InstanceSpec, life: u32, state: &InstanceState) -> Result<Value, FleetError> {
     let value = |value: Result<Value, serde_json::Error>| value.map_err(FleetError::internal);
-    let open = state.stages.orders.desk().open().values();
-    let orders: Vec<_> = open.map(|order| rows::order(spec, life, order)).collect();
+    let orders = rows::open_orders(spec, life, state);
     Ok(json!({
         "id": spec.id,
         "report": value(serde_json::to_value(state.report(spec).map_err(FleetError::internal)?))?,

@@ -141,7 +141,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use supervisor_config::{Account, Caps, instance_from_text};
+    use supervisor_config::{Account, Caps, Crossing, instance_from_text};
     use supervisor_core::domain::{InstrumentIx, OrderNo, Timestamp};
     use supervisor_core::instance::Fact;
     use supervisor_core::strategy::Note;
@@ -155,7 +155,8 @@ mod tests {
     fn spec() -> InstanceSpec {
         let balances = BTreeMap::from([("USDT".parse().unwrap(), 100_000.into())]);
         let caps = Caps { max_total_exposure: 1.into(), max_capital_per_symbol: 1.into() };
-        let accounts = BTreeMap::from([("paper".to_owned(), Account { venue: "paper".to_owned(), balances, caps })]);
+        let account = Account { venue: "paper".to_owned(), balances, caps, crossing: Crossing::Allow };
+        let accounts = BTreeMap::from([("paper".to_owned(), account)]);
         instance_from_text(TEXT, Path::new("bot.toml"), &accounts, &[], &BTreeMap::new()).unwrap().spec
     }
 

@@ -74,6 +74,10 @@ impl Entry {
         let (latches, custody) = (prepared.recovered.latches(), prepared.recovered.list.is_custody());
         let by = |control, reason: &str| Told::Audit(Audit::by_supervisor(control, reason));
         let mut first = VecDeque::new();
+        // What was lost with the process is asked for, at a venue that can be asked.
+        let is_certain = prepared.recovered.list.spec().venue.is_certain;
+        let reconcile = (!is_certain && !prepared.is_fresh)
+            .then(|| by(Control::Reconcile(prepared.life.number), "as at every start"));
         if self.role == Role::Custodian {
             if !custody {
                 first.push_back(by(Control::Quarantine, &self.card.note));
@@ -84,12 +88,14 @@ impl Entry {
             if latches.stopping {
                 first.push_back(by(Control::Start, "as before the restart"));
             }
+            first.extend(reconcile);
             return first;
         }
         // The new settings first, or the old ones would place orders only to withdraw them.
         if let Some((spec, keys)) = &prepared.revision {
             first.push_back(Told::Revise(spec.clone(), keys.clone()));
         }
+        first.extend(reconcile);
         if latches.stopping {
             first.push_back(by(Control::Start, "as before the restart"));
         }

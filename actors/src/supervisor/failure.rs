@@ -14,7 +14,8 @@ use supervisor_core::spec::OnStop;
 use super::messages::Ready;
 use super::operator::audit;
 use super::{Entry, Role, Supervisor};
-use crate::conductor::{Command, Odd, Stalled};
+use crate::alarms::Alarm;
+use crate::conductor::{Alarms, Command, Odd, Stalled};
 use crate::fleet::FleetError;
 use crate::guard::Down;
 use crate::prepare::{How, prepare, quarantined_latch};
@@ -223,6 +224,18 @@ impl Handler<Odd> for Supervisor {
         entry.card.warnings.clone_from(&warnings);
         for warning in warnings {
             self.alert("warning", id.as_str(), "position.odd", warning);
+        }
+    }
+}
+
+impl Handler<Alarms> for Supervisor {
+    type Result = ();
+    fn handle(&mut self, Alarms { id, generation, alarms }: Alarms, _: &mut Context<Self>) {
+        if self.entries.get(&id).is_none_or(|entry| entry.card.generation != generation) {
+            return;
+        }
+        for Alarm { severity, code, text } in alarms {
+            self.alert(severity, id.as_str(), code, text);
         }
     }
 }

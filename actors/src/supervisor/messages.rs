@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use supervisor_config::InstanceConfig;
 use supervisor_core::domain::InstanceId;
-use supervisor_core::instance::InstanceState;
+use supervisor_core::instance::{Control, InstanceState};
 use supervisor_core::spec::OnStop;
 use tokio::sync::oneshot;
 
@@ -51,6 +51,7 @@ call!(
     -> Result<Option<oneshot::Receiver<()>>, FleetError>
 );
 call!(/** Entries off or on. */ Pause { id: String, on: bool, by: By } -> Result<(Card, bool), FleetError>);
+call!(/** A command for one that runs. */ Tell { id: String, control: Control, by: By } -> Result<(), FleetError>);
 call!(/** The latch was set or cleared. */ Kill { status: KillStatus, by: By } -> Vec<Card>);
 call!(/** The latch as it stands. */ KillNow {} -> KillStatus);
 call!(/** Newest alerts, oldest first. */ Alerts { limit: usize } -> Vec<AlertRow>);

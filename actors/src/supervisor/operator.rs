@@ -7,13 +7,14 @@ use supervisor_core::instance::{Audit, Control};
 use tokio::sync::oneshot;
 
 use super::messages::{
-    Alerts, Begin, BeginStop, Begun, Cards, Find, Forget, Insert, Kill, KillNow, Pause, Raise, Recalled, Seen,
+    Alerts, Begin, BeginStop, Begun, Cards, Find, Forget, Insert, Kill, KillNow, Pause, Raise, Recalled, Seen, Tell,
     WaitEnded, WaitFailed,
 };
 use super::{Card, Role, Supervisor};
 use crate::brief::Brief;
 use crate::conductor::Command;
 use crate::fleet::{By, FleetError};
+use crate::seat::leave;
 use crate::view::State;
 
 impl Handler<Cards> for Supervisor {
@@ -83,7 +84,7 @@ impl Handler<Recalled> for Supervisor {
     fn handle(&mut self, Recalled { id, life, state }: Recalled, _: &mut Context<Self>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if entry.card.state == State::Stopped && entry.card.last.is_none() {
-            entry.card.brief = Brief::of(&state);
+            entry.card.brief = Brief::of(&state, &entry.card.spec);
             entry.card.life = Some(life);
             entry.card.last = Some(state);
         }
@@ -98,8 +99,9 @@ impl Handler<Forget> for Supervisor {
             let text = format!("'{id}' is {}; stop it first", entry.card.state.word());
             return Err(FleetError::Conflict { text, code: "wrong_state" });
         }
-        let id = entry.card.spec.id;
+        let (id, account) = (entry.card.spec.id, entry.card.config.account.clone());
         self.entries.remove(&id);
+        leave(&self.ledgers, &account, id);
         self.notify_ended();
         Ok(())
     }
@@ -164,6 +166,19 @@ impl Handler<Pause> for Supervisor {
         let entry = self.entry(&id)?;
         entry.card.state = state;
         Ok((entry.card.clone(), changed))
+    }
+}
+
+impl Handler<Tell> for Supervisor {
+    type Result = Result<(), FleetError>;
+    fn handle(&mut self, Tell { id, control, by }: Tell, _: &mut Context<Self>) -> Self::Result {
+        let card = &self.entry(&id)?.card;
+        let Some(conductor) = &card.conductor else {
+            let text = format!("'{id}' is {}", card.state.word());
+            return Err(FleetError::Conflict { text, code: "wrong_state" });
+        };
+        conductor.do_send(Command(audit(control, by)));
+        Ok(())
     }
 }
 

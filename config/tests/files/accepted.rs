@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use rust_decimal::Decimal;
-use supervisor_config::{Env, FeedConfig, Speed, load};
+use supervisor_config::{Crossing, Env, FeedConfig, Speed, load};
 use supervisor_core::domain::{Timeframe, Timestamp};
-use supervisor_core::spec::{OnStop, QueueModel};
+use supervisor_core::spec::{ExitRules, OnStop, QueueModel, VenueFaults, VenueTraits};
 use supervisor_core::strategy::StrategyParams;
 
 use crate::{GRID, MAIN, accepted, dir, env, lines, load_with, refused, with_key};
@@ -56,6 +56,42 @@ fn the_keys_of_recovery_have_defaults_and_are_read() {
     assert_eq!((config.backup.interval_min, config.backup.keep), (0, 1));
     let (kept, due) = (config.state.facts_kept, (config.state.snapshot_facts, config.state.snapshot_events));
     assert_eq!((kept, due, config.state.snapshot_s, config.state.reserve_mb), (1_000, (4, 5), 6, 7));
+}
+
+#[test]
+fn exits_are_read_in_minutes_percent_and_seconds_and_none_is_set_by_default() {
+    let exits = |text: &str| accepted(MAIN, &format!("{GRID}{text}"), &Env::new()).instances[0].spec.exits;
+    assert_eq!(exits(""), ExitRules::default());
+    assert_eq!(exits("[exits]\n"), ExitRules::default());
+    let all = exits("[exits]\nmax_holding_min = 90\nbreak_even_pct = 1.5\nmaker_timeout_s = 60\n");
+    let expected = ExitRules {
+        max_holding_ms: Some(5_400_000),
+        break_even: Some(Decimal::new(15, 3)),
+        maker_timeout_ms: Some(60_000),
+    };
+    assert_eq!(all, expected);
+    let widest = exits("[exits]\nmax_holding_min = 525600\nbreak_even_pct = 100\nmaker_timeout_s = 604800\n");
+    assert_eq!((widest.max_holding_ms, widest.break_even), (Some(31_536_000_000), Some(Decimal::ONE)));
+    assert_eq!(exits("[exits]\nbreak_even_pct = 0.01\n").break_even, Some(Decimal::new(1, 4)));
+}
+
+#[test]
+fn messages_get_lost_only_where_the_file_says_so() {
+    let spec = |text: &str| accepted(MAIN, &with_key("venue_model", text)(GRID), &Env::new()).instances.remove(0).spec;
+    for none in ["fault_seed = 9", "lost_requests_pct = 0\nlost_answers_pct = 0"] {
+        assert!(spec(none).venue.is_certain && !spec(none).faults.any(), "{none}");
+    }
+    let some = spec("lost_requests_pct = 10\nlost_answers_pct = 2.5\nfault_seed = 9\nlatency_ms = 2000");
+    let expected = VenueFaults { lost_requests: Decimal::new(1, 1), lost_answers: Decimal::new(25, 3), seed: 9 };
+    assert_eq!((some.faults, some.venue), (expected, VenueTraits::OUTSIDE));
+    assert_eq!(spec("lost_answers_pct = 50").faults.seed, 1);
+}
+
+#[test]
+fn bots_of_an_account_may_trade_with_each_other_unless_it_says_no() {
+    let crossing = |key: &str| accepted(&format!("{MAIN}{key}"), GRID, &Env::new()).accounts["paper"].crossing;
+    assert_eq!([crossing(""), crossing("crossing = \"allow\"\n")], [Crossing::Allow; 2]);
+    assert_eq!(crossing("crossing = \"deny\"\n"), Crossing::Deny);
 }
 
 #[test]

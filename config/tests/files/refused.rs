@@ -129,6 +129,18 @@ fn words_and_types_are_checked() {
         grid_and("orders", "on_stop = \"sell\"")
             .contains("orders.on_stop = \"sell\": allowed: \"keep\" or \"cancel-entries\"")
     );
+    for (line, answer) in [
+        ("max_holding_min = 0", "exits.max_holding_min = 0: allowed: 1 to 525600 (minutes, whole)"),
+        ("max_holding_min = 525601", "exits.max_holding_min = 525601: allowed: 1 to 525600 (minutes, whole)"),
+        ("break_even_pct = 0.009", "exits.break_even_pct = 0.009: allowed: 0.01 to 100 (percent over the entry)"),
+        ("break_even_pct = 101", "exits.break_even_pct = 101: allowed: 0.01 to 100 (percent over the entry)"),
+        ("maker_timeout_s = 0", "exits.maker_timeout_s = 0: allowed: 1 to 604800 (seconds, whole)"),
+        ("maker_timeout_s = 604801", "exits.maker_timeout_s = 604801: allowed: 1 to 604800 (seconds, whole)"),
+        ("max_holding_mins = 5", "exits.max_holding_mins = 5: unknown key; did you mean 'max_holding_min'?"),
+    ] {
+        let text = grid_and("exits", line);
+        assert!(text.contains(answer), "{text}");
+    }
     let venue = grid_with("mode = \"paper\"", "mode = \"paper\"\nvenue = \"binance\"");
     assert!(venue.contains("venue = \"binance\": allowed: \"paper\", the venue of account 'paper'"), "{venue}");
     let account = grid_with("mode = \"paper\"", "mode = \"paper\"\naccount = \"main\"");
@@ -152,6 +164,16 @@ fn impossible_combinations_are_refused() {
     let narrow = with_key("risk", "max_total_exposure = 0.1")(GRID);
     let risk = accepted(MAIN, &narrow, &Env::new()).instances[0].spec.risk;
     assert_eq!((risk.max_total_exposure, risk.max_capital_per_symbol), (Decimal::new(1, 1), Decimal::new(1, 1)));
+}
+
+#[test]
+fn a_venue_that_loses_most_or_answers_late_is_refused() {
+    let most = grid_and("venue_model", "lost_requests_pct = 51");
+    assert!(most.contains("venue_model.lost_requests_pct = 51: allowed: 0 to 50 (percent)"), "{most}");
+    let late = grid_and("venue_model", "lost_answers_pct = 1\nlatency_ms = 2001");
+    assert!(late.contains("venue_model.latency_ms = 2001: allowed with lost messages: 0 to 2000 (ms)"), "{late}");
+    let main = refused(&format!("{MAIN}crossing = \"no\"\n"), &[]);
+    assert!(main[0].contains("accounts.paper.crossing = \"no\": allowed: \"allow\" or \"deny\""), "{main:?}");
 }
 
 #[test]

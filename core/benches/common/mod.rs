@@ -17,7 +17,9 @@ use supervisor_core::domain::{
 };
 use supervisor_core::params::{Reader, Table, Value};
 use supervisor_core::sim::{Backtest, Recording, ReplayFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles};
-use supervisor_core::spec::{Capital, InstanceSpec, Mode, OnStop, RiskLimits, VenueModel};
+use supervisor_core::spec::{
+    Capital, ExitRules, InstanceSpec, Mode, OnStop, RiskLimits, VenueFaults, VenueModel, VenueTraits,
+};
 use supervisor_core::strategy::StrategyParams;
 
 /// Candles of a year of minutes.
@@ -129,6 +131,9 @@ fn spec(strategy: &[(&str, &str)]) -> Arc<InstanceSpec> {
         risk: RiskLimits { max_capital_per_symbol: Decimal::new(8, 1), ..risk },
         order_timeout_ms: 604_800_000,
         on_stop: OnStop::Keep,
+        venue: VenueTraits::PAPER,
+        exits: ExitRules::default(),
+        faults: VenueFaults::default(),
     })
 }
 

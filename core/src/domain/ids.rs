@@ -126,6 +126,39 @@ impl InstrumentIx {
 #[serde(transparent)]
 pub struct OrderNo(pub u64);
 
+/// The name of an order at its venue: instance, epoch and number, at most 36 characters of `[a-z0-9-]`.
+///
+/// The epoch grows with each start that may have lost news, so an id never repeats, not even after a store was restored
+/// from a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClientId {
+    /// Whose.
+    pub instance: InstanceId,
+    /// In which epoch it was sent.
+    pub epoch: u32,
+    /// Its number.
+    pub order: OrderNo,
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}-{}-{}", self.instance, self.epoch, self.order.0))
+    }
+}
+
+impl FromStr for ClientId {
+    type Err = IdError;
+    fn from_str(name: &str) -> Result<Self, IdError> {
+        let bad = || IdError::Character { name: name.to_owned(), bad: '-', allowed: "INSTANCE-EPOCH-NUMBER" };
+        let (rest, order) = name.rsplit_once('-').ok_or_else(bad)?;
+        let (instance, epoch) = rest.rsplit_once('-').ok_or_else(bad)?;
+        let number = |digits: &str| digits.parse::<u64>().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
+        let epoch = number(epoch).and_then(|epoch| u32::try_from(epoch).ok()).ok_or_else(bad)?;
+        let order = OrderNo(number(order).ok_or_else(bad)?);
+        Ok(Self { instance: instance.parse()?, epoch, order })
+    }
+}
+
 /// The venue's number of one execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -9,7 +9,7 @@ mod money;
 mod order;
 mod time;
 
-pub use ids::{Asset, IdError, InstanceId, InstrumentIx, OrderNo, Symbol, Tag, TradeId};
+pub use ids::{Asset, ClientId, IdError, InstanceId, InstrumentIx, OrderNo, Symbol, Tag, TradeId};
 pub use instrument::{Instrument, SymbolError, split_symbol};
 pub use market::{Candle, ClosedCandle, PublicTrade, Quote, Quotes, Timeframe};
 pub use money::{DECIMAL_MAX, Notional, Price, Qty, fast_f64};

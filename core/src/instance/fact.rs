@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::Control;
-use crate::domain::{Fill, InstrumentIx, OrderNo, Timestamp};
-use crate::orders::{CancelRequest, ExitReason, Life, OrderEnded, OrderEvent, Reason, RoundTrip, Terms};
+use super::message::{Control, Input};
+use crate::domain::{ClientId, Fill, InstrumentIx, OrderNo, Timestamp};
+use crate::orders::{
+    CancelRequest, ExitReason, Life, OrderEnded, OrderEvent, Reason, Reconciled, RoundTrip, Standing, Terms,
+};
 use crate::risk::Veto;
 use crate::spec::InstanceSpec;
 use crate::strategy::{GridPlan, Note};
@@ -122,6 +124,34 @@ pub enum Fact {
         /// Its place, as of [`Audit::step`].
         step: u64,
     },
+    /// Something came from beyond the network.
+    Input {
+        /// What.
+        input: Box<Input>,
+        /// Its place, as of [`Audit::step`].
+        step: u64,
+    },
+    /// An approved order was kept from leaving: it would trade with another order of the account.
+    Crossed {
+        /// Which.
+        order: OrderNo,
+        /// The one in its way.
+        with: ClientId,
+        /// Its place, as of [`Audit::step`].
+        step: u64,
+    },
+    /// A fill came after its order had ended in this state. It counts.
+    LateFill(OrderNo, Life),
+    /// A fill is void; it counts no more.
+    Bust(Fill),
+    /// An order that was over is live at the venue.
+    Reopened(OrderNo),
+    /// An order has been in doubt for so long, ms.
+    InDoubt(OrderNo, i64),
+    /// What keeps entries from passing has changed.
+    Standing(Standing),
+    /// The start at the venue is complete.
+    Reconciled(Reconciled),
 }
 
 /// A fact in its place: the dense sequence of its instance, the moment and the input that caused it.
@@ -144,8 +174,14 @@ impl Fact {
         match self {
             Self::Approved { terms, .. } => Some(terms.order),
             Self::Vetoed { veto, .. } | Self::WouldSubmit { veto, .. } => Some(veto.order),
-            Self::OrderMoved(order, _) | Self::OrderRefused(order, _) | Self::Withheld { order, .. } => Some(*order),
-            Self::Fill(fill) => Some(fill.order),
+            Self::OrderMoved(order, _)
+            | Self::OrderRefused(order, _)
+            | Self::Withheld { order, .. }
+            | Self::Crossed { order, .. }
+            | Self::LateFill(order, _)
+            | Self::Reopened(order)
+            | Self::InDoubt(order, _) => Some(*order),
+            Self::Fill(fill) | Self::Bust(fill) => Some(fill.order),
             Self::Ended(ended) => Some(ended.terms.order),
             Self::Gap(_)
             | Self::GridPlanned(_)
@@ -155,14 +191,20 @@ impl Fact {
             | Self::RoundTrip(_)
             | Self::DayClosed(_)
             | Self::Control(_)
-            | Self::Revised(_) => None,
+            | Self::Revised(_)
+            | Self::Input { .. }
+            | Self::Standing(_)
+            | Self::Reconciled(_) => None,
         }
     }
 
     /// True when it came from outside the feed: recovery must put it in again, for nothing else brings it back.
     #[must_use]
     pub const fn is_input(&self) -> bool {
-        matches!(self, Self::Control(_) | Self::Revised(_) | Self::Withheld { .. })
+        matches!(
+            self,
+            Self::Control(_) | Self::Revised(_) | Self::Withheld { .. } | Self::Input { .. } | Self::Crossed { .. }
+        )
     }
 
     /// Stable name of the event in logs and API.
@@ -186,6 +228,14 @@ impl Fact {
             Self::Control(_) => "operator.command",
             Self::Revised(_) => "config.revised",
             Self::Withheld { .. } => "order.withheld",
+            Self::Input { .. } => "input",
+            Self::Crossed { .. } => "order.crossed",
+            Self::LateFill(..) => "order.late_fill",
+            Self::Bust(_) => "order.bust",
+            Self::Reopened(_) => "order.reopened",
+            Self::InDoubt(..) => "order.in_doubt",
+            Self::Standing(_) => "order.standing",
+            Self::Reconciled(_) => "order.reconciled",
         }
     }
 }

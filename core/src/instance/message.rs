@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::fact::{Audit, MarketGap, Revision};
 use crate::domain::{
-    Candle, ClosedCandle, Fill, InstrumentIx, Notional, OrderNo, Price, PublicTrade, Quote, Quotes, Timestamp,
+    Candle, ClientId, ClosedCandle, Fill, InstrumentIx, Notional, OrderNo, Price, PublicTrade, Qty, Quote, Quotes,
+    Timestamp,
 };
 use crate::orders::{
-    CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Protect, Reason, Report, RoundTrip,
+    Ask, CancelRequest, ExitReason, Intent, Life, OrderEnded, OrderEvent, Protect, Reason, Reconciled, Report,
+    RoundTrip, Standing, Terms,
 };
 use crate::risk::{ApprovedOrder, Funds, Latches, Veto};
 use crate::spec::{InstanceSpec, OnStop};
@@ -88,6 +90,28 @@ pub enum Control {
     Release,
     /// In quarantine the streak monitor has failed, too: what it would be told waits for the release.
     ParkStreak,
+    /// At a venue beyond a network: news may have been lost, so everything is asked about before entries pass again.
+    /// The number is the epoch that begins, for the ids of orders to come.
+    Reconcile(u32),
+    /// A disputed order is settled by a person, who says what it is.
+    Resolve(OrderNo, Life),
+}
+
+/// What comes from a venue beyond a network, or from whoever acts there for the instance. Nothing brings it again, so it
+/// is recorded before it counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// Prices.
+    Market(MarketIn),
+    /// News of an order.
+    Report(Report),
+    /// The moment that the order stage asked for has come.
+    Wakeup,
+    /// An order that somebody outside the strategy wants; the gate judges it like any other.
+    Intent(Box<Intent>),
+    /// Orders that somebody outside the strategy wants withdrawn.
+    Cancel(CancelRequest),
 }
 
 /// What a change of settings asks of the stages, besides that they read the new ones.
@@ -114,7 +138,7 @@ impl Shift {
 }
 
 /// To the market stage.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[repr(u64)]
 pub enum MarketIn {
     /// A candle of the feed is complete.
@@ -161,6 +185,12 @@ pub enum RiskIn {
     Fill(Fill),
     /// Held room is released.
     Ended(OrderEnded),
+    /// So many base units of an order may still fill, whatever was held for it before.
+    Hold(Terms, Qty),
+    /// A fill is void.
+    Bust(Fill),
+    /// What of the order stage keeps entries from passing.
+    Standing(Standing),
     /// From the operator.
     Control(Control),
 }
@@ -199,6 +229,8 @@ pub enum StreakIn {
     Mark(InstrumentIx, Quote),
     /// Quote units came in from outside; negative: went out.
     Transfer(Notional),
+    /// A fill is void.
+    Bust(Fill),
 }
 
 /// A message on its way to one stage.
@@ -313,6 +345,38 @@ pub enum Event {
     },
     /// A UTC day is complete.
     DayClosed(crate::streak::DayResult),
+    /// The venue shall answer a question.
+    Ask(Ask),
+    /// An order that was over is live at the venue.
+    Reopened(OrderNo),
+    /// So many base units of an order may still fill, whatever was thought before.
+    Hold(Terms, Qty),
+    /// A fill came after its order had ended in this state.
+    Late(OrderNo, Life),
+    /// A fill is void.
+    Bust(Fill),
+    /// An order has been in doubt for so long, ms.
+    Doubt(OrderNo, i64),
+    /// What keeps entries from passing has changed.
+    Standing(Standing),
+    /// The start at the venue is complete.
+    Reconciled(Reconciled),
+    /// Something came from beyond the network.
+    Put {
+        /// What.
+        input: Box<Input>,
+        /// Messages handled before it.
+        step: u64,
+    },
+    /// An approved order was kept from leaving, since it would trade with another order of the account.
+    Crossed {
+        /// Which.
+        order: OrderNo,
+        /// The one in its way.
+        with: ClientId,
+        /// Messages handled before it.
+        step: u64,
+    },
 }
 
 /// Where stages put their answers; emptied by `route` after each message.

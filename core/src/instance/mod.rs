@@ -3,6 +3,7 @@
 mod check;
 mod fact;
 mod message;
+mod outside;
 mod route;
 mod stages;
 mod state;
@@ -12,8 +13,9 @@ pub use crate::risk::{Funds, Veto};
 pub use check::{PositionOddity, PositionWarning, check_position};
 pub use fact::{Audit, Fact, FactRecord, MarketGap, Revision};
 pub use message::{
-    Control, Cx, Event, MarketIn, Message, OrdersIn, Outbox, RiskIn, Shift, Stage, StrategyIn, StreakIn,
+    Control, Cx, Event, Input, MarketIn, Message, OrdersIn, Outbox, RiskIn, Shift, Stage, StrategyIn, StreakIn,
 };
+pub use outside::{Outside, OutsideState};
 pub use route::route;
 pub use stages::Stages;
 pub use state::{DIGEST_COVERS, Digest, InstanceState, Report, StateError};

@@ -1,7 +1,7 @@
 //! The whole wiring of an instance, on one screen: who reads what, what is a fact, what leaves.
 
 use super::fact::{Audit, Fact, Revision};
-use super::message::{Control, Event, MarketIn, Message, OrdersIn, RiskIn, Shift, StrategyIn, StreakIn};
+use super::message::{Control, Event, Input, MarketIn, Message, OrdersIn, RiskIn, Shift, StrategyIn, StreakIn};
 use super::worklist::{Effect, Router};
 use crate::domain::{ClosedCandle, Fill, OrderNo, Quote};
 use crate::orders::{OrderEnded, Origin, Report};
@@ -60,7 +60,40 @@ pub fn route(event: Event, to: &mut Router<'_>) {
         Event::Revised { revision, shift } => revised(revision, shift, to),
         Event::Withheld { order, step } => withheld(order, step, to),
         Event::DayClosed(day) => to.record(Fact::DayClosed(day)),
+        Event::Ask(ask) => to.effect(Effect::Ask(ask)),
+        Event::Reopened(order) => to.record(Fact::Reopened(order)),
+        Event::Hold(terms, rest) => to.send(Message::Risk(RiskIn::Hold(terms, rest))),
+        Event::Late(order, life) => to.record(Fact::LateFill(order, life)),
+        Event::Bust(fill) => {
+            to.record(Fact::Bust(fill));
+            to.send(Message::Risk(RiskIn::Bust(fill)));
+            to.send(Message::Streak(StreakIn::Bust(fill)));
+        }
+        Event::Doubt(order, for_ms) => to.record(Fact::InDoubt(order, for_ms)),
+        Event::Standing(standing) => {
+            to.record(Fact::Standing(standing));
+            to.send(Message::Risk(RiskIn::Standing(standing)));
+        }
+        Event::Reconciled(reconciled) => to.record(Fact::Reconciled(reconciled)),
+        Event::Put { input, step } => put(input, step, to),
+        Event::Crossed { order, with, step } => {
+            to.record(Fact::Crossed { order, with, step });
+            to.send(Message::Orders(OrdersIn::Report(Report::NeverSent(order))));
+        }
     }
+}
+
+/// What comes from beyond the network is a fact first.
+fn put(input: Box<Input>, step: u64, to: &mut Router<'_>) {
+    let message = match &*input {
+        Input::Market(market) => Message::Market(*market),
+        Input::Report(report) => Message::Orders(OrdersIn::Report(*report)),
+        Input::Wakeup => Message::Orders(OrdersIn::Wakeup),
+        Input::Intent(intent) => Message::Risk(RiskIn::Review(intent.clone())),
+        Input::Cancel(request) => Message::Orders(OrdersIn::Cancel(*request)),
+    };
+    to.record(Fact::Input { input, step });
+    to.send(message);
 }
 
 /// The strategy sees every timeframe it wants; the account is marked at the instance's own.
@@ -122,7 +155,9 @@ fn tell(control: Control, to: &mut Router<'_>) {
         | Control::Stop(_)
         | Control::Start
         | Control::Quarantine
-        | Control::ParkStreak => {}
+        | Control::ParkStreak
+        | Control::Reconcile(_)
+        | Control::Resolve(..) => {}
     }
     to.send(Message::Strategy(StrategyIn::Control(control)));
 }

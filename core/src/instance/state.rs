@@ -52,6 +52,20 @@ pub enum StateError {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 16]);
 
+impl Digest {
+    /// Of what is covered, also in the layout of an earlier version.
+    ///
+    /// # Errors
+    /// [`StateError::Encode`] when the encoding fails.
+    pub fn of(instance: InstanceId, covered: &impl Serialize) -> Result<Self, StateError> {
+        let bytes = postcard::to_allocvec(covered).map_err(|source| StateError::Encode { instance, source })?;
+        let hash = Sha256::digest(&bytes);
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash[..16]);
+        Ok(Self(short))
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -91,11 +105,7 @@ impl InstanceState {
     /// [`StateError::Encode`] when the encoding fails.
     pub fn digest(&self, instance: InstanceId) -> Result<Digest, StateError> {
         let covered = (instance, self.mark.covered(), &self.scheduler, &self.stages);
-        let bytes = postcard::to_allocvec(&covered).map_err(|source| StateError::Encode { instance, source })?;
-        let hash = Sha256::digest(&bytes);
-        let mut short = [0; 16];
-        short.copy_from_slice(&hash[..16]);
-        Ok(Digest(short))
+        Digest::of(instance, &covered)
     }
 
     /// The snapshot's bytes.

@@ -10,9 +10,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::fact::{Audit, FactRecord, Revision};
-use super::message::{Control, Cx, Event, Message, Outbox, Shift, StreakIn};
+use super::message::{Control, Cx, Event, Input, Message, Outbox, Shift, StreakIn};
 use super::route::route;
-use crate::domain::{OrderNo, Quotes, Timestamp};
+use crate::domain::{ClientId, OrderNo, Quotes, Timestamp};
+use crate::orders::Ask;
 use crate::risk::ApprovedOrder;
 use crate::sim::SeededRng;
 use crate::spec::InstanceSpec;
@@ -40,6 +41,8 @@ pub enum Effect {
     Withdraw(OrderNo),
     /// The order stage wants to be woken at this moment, or not at all.
     Wake(Option<Timestamp>),
+    /// The venue shall answer a question.
+    Ask(Ask),
 }
 
 /// See the module.
@@ -159,7 +162,13 @@ impl Worklist {
             Control::Quarantine => self.enter_custody(),
             Control::ParkStreak => self.park_streak(),
             Control::Release => return self.leave_custody(),
-            Control::Pause | Control::Resume | Control::Stop(_) | Control::Start | Control::Revise(_) => {}
+            Control::Pause
+            | Control::Resume
+            | Control::Stop(_)
+            | Control::Start
+            | Control::Revise(_)
+            | Control::Reconcile(_)
+            | Control::Resolve(..) => {}
         }
         Vec::new()
     }
@@ -179,6 +188,21 @@ impl Worklist {
     pub fn withhold(&mut self, order: OrderNo) -> u64 {
         let cause = self.next_input(self.clock);
         self.take(self.clock, cause, Event::Withheld { order, step: self.steps });
+        cause
+    }
+
+    /// Keeps an approved order from leaving, since it would trade with another order of the account: an input like any
+    /// other, recorded.
+    pub fn cross(&mut self, order: OrderNo, with: ClientId) -> u64 {
+        let cause = self.next_input(self.clock);
+        self.take(self.clock, cause, Event::Crossed { order, with, step: self.steps });
+        cause
+    }
+
+    /// Takes what came from beyond the network: recorded with its place, since nothing brings it again.
+    pub fn put(&mut self, at: Timestamp, input: Input) -> u64 {
+        let cause = self.next_input(at);
+        self.take(self.clock, cause, Event::Put { input: Box::new(input), step: self.steps });
         cause
     }
 
@@ -288,6 +312,10 @@ impl Worklist {
     /// True when an order waits to leave, so that the facts before it must be durable first.
     #[must_use]
     pub fn has_order(&self) -> bool {
+        #[cfg(feature = "canaries")]
+        if crate::canary::is(crate::canary::Canary::SendBeforeDurable) {
+            return false;
+        }
         self.effects.iter().any(|effect| matches!(effect, Effect::Place(_)))
     }
 

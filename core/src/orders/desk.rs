@@ -1,20 +1,49 @@
 //! The instance's own orders, from submission to the archive.
 //!
-//! Owns every order and its state. Promises: a fill is counted once, by the venue's trade id; an order that ended stays
-//! known long enough for late news, and its hash stays in the archive for ever. Never: a state that `lifecycle` does
-//! not allow.
+//! Owns every order and its state. Promises: a fill is counted once, by the venue's trade id; an order that is over
+//! stays at hand until it is settled, and only then goes to the archive, where its hash stays for ever. Never: a state
+//! that `lifecycle` does not allow.
+//!
+//! An order lies in one of three places. *Open*: it may still do something. *Closing*: it is over, but the venue may
+//! have more to say. *Closed*: it is settled; the newest stay at hand. At a venue that is certain an order is settled
+//! when it ends, so nothing is ever closing there.
+
+mod due;
+mod news;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::lifecycle::{Life, OrderEvent, next};
+use super::doubt::Doubt;
+use super::lifecycle::{Life, OrderEvent};
 use super::{CancelReason, OrderEnded, Protect, Terms};
-use crate::domain::{Fill, InstrumentIx, Notional, OrderKind, OrderNo, Purpose, Qty, Tag, Timestamp, TradeId};
+use crate::domain::{
+    Fill, InstrumentIx, Notional, OrderKind, OrderNo, Price, Purpose, Qty, Side, Tag, Timestamp, TradeId,
+};
+use crate::spec::VenueTraits;
 
-/// Ended orders that stay at hand.
+pub use due::Due;
+pub use news::Moved;
+
+/// Settled orders that stay at hand.
 const CLOSED_KEPT: usize = 256;
+
+/// One execution of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trade {
+    /// The venue's number.
+    pub id: TradeId,
+    /// Base units.
+    pub qty: Qty,
+    /// At which price.
+    pub price: Price,
+    /// Quote units.
+    pub fee: Notional,
+}
 
 /// One order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +56,9 @@ pub struct Order {
     pub life: Life,
     /// The overlay: we asked for its end, and why.
     pub cancel: Option<CancelReason>,
-    /// Base units filled, as counted here.
+    /// When the cancel is sent again; `None`: it waits until more is known of the order, or nobody asked.
+    pub cancel_next: Option<Timestamp>,
+    /// Base units filled, as counted here: the sum of `trades`.
     pub filled: Qty,
     /// Quote units of the fills.
     pub value: Notional,
@@ -35,112 +66,166 @@ pub struct Order {
     pub fees: Notional,
     /// When it was sent.
     pub sent: Timestamp,
+    /// In which epoch, for its client order id.
+    pub epoch: u32,
     /// Executions counted.
-    pub trades: Vec<TradeId>,
+    pub trades: Vec<Trade>,
+    /// Executions that are void, also those that have not come yet.
+    pub voided: Vec<TradeId>,
+    /// Base units that the venue says it executed; may be ahead of what was counted.
+    pub claimed: Option<Qty>,
+    /// The venue's number of the newest state known; 0: none.
+    pub seq: u64,
+    /// True once the venue has shown that it has it, or had it.
+    pub is_acked: bool,
+    /// Why and how it is under query, if it is.
+    pub doubt: Option<Doubt>,
+    /// When the newest news came.
+    pub news: Timestamp,
+    /// How it ended, once it is settled.
+    pub end: Option<Life>,
 }
 
 /// All orders of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desk {
-    open: BTreeMap<OrderNo, Order>,
-    closed: VecDeque<Order>,
-    archive: [u8; 32],
-    placed: u64,
-    fills: u64,
+    pub(super) open: BTreeMap<OrderNo, Order>,
+    pub(super) closing: BTreeMap<OrderNo, Order>,
+    pub(super) closed: VecDeque<Order>,
+    pub(super) archive: [u8; 32],
+    /// Executions of orders in the archive that a look back could still bring.
+    pub(super) counted: BTreeMap<(InstrumentIx, TradeId), Timestamp>,
+    pub(super) placed: u64,
+    pub(super) fills: u64,
+    pub(super) epoch: u32,
 }
 
-/// What became of a piece of news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moved {
-    /// The state before.
-    pub from: Life,
-    /// The state now.
-    pub to: Life,
-    /// Set when the order is over by this very news.
-    pub ended: Option<OrderEnded>,
-}
-
-impl Desk {
-    /// Takes an order that is about to leave.
-    pub fn submit(&mut self, at: Timestamp, terms: Terms, protect: Option<Protect>) {
-        self.placed += 1;
-        let order = Order {
+impl Order {
+    fn new(at: Timestamp, epoch: u32, terms: Terms, protect: Option<Protect>) -> Self {
+        Self {
             terms,
             protect,
-            life: Life::InFlight,
+            life: Life::Intent,
             cancel: None,
+            cancel_next: None,
             filled: Qty::ZERO,
             value: Notional::ZERO,
             fees: Notional::ZERO,
             sent: at,
+            epoch,
             trades: Vec::new(),
-        };
-        self.open.insert(terms.order, order);
-    }
-
-    /// Applies news that is no fill. `claimed` is what the venue says it filled. `None`: no row of the table allows it.
-    pub fn apply(&mut self, order: OrderNo, event: OrderEvent, claimed: Option<Qty>) -> Option<Moved> {
-        let entry = self.find(order)?;
-        let from = entry.life;
-        let to = next(from, event)?;
-        entry.life = to;
-        let ended = (to.is_over() && !from.is_over()).then(|| OrderEnded {
-            terms: entry.terms,
-            life: to,
-            filled: claimed.unwrap_or(entry.filled),
-            reason: entry.cancel,
-        });
-        if ended.is_some() {
-            self.close(order);
-        }
-        Some(Moved { from, to, ended })
-    }
-
-    /// Counts a fill. `Ok(None)`: counted before. `Err`: the order is unknown, or overfilled.
-    ///
-    /// # Errors
-    /// The event that the order table does not allow; the caller still moves the position.
-    pub fn fill(&mut self, fill: &Fill) -> Result<Option<Moved>, OrderEvent> {
-        let entry = self.find(fill.order).ok_or(OrderEvent::PartFill)?;
-        if entry.trades.contains(&fill.trade) {
-            return Ok(None);
-        }
-        entry.trades.push(fill.trade);
-        entry.filled += fill.qty;
-        entry.value += fill.notional();
-        entry.fees += fill.fee;
-        let event = if entry.filled >= entry.terms.qty { OrderEvent::FullFill } else { OrderEvent::PartFill };
-        self.fills += 1;
-        self.apply(fill.order, event, None).map(Some).ok_or(event)
-    }
-
-    /// Marks an order as being withdrawn. False when it is over, unknown, or already marked.
-    pub fn want_cancel(&mut self, order: OrderNo, reason: CancelReason) -> bool {
-        match self.open.get_mut(&order) {
-            Some(entry) if entry.cancel.is_none() => {
-                entry.cancel = Some(reason);
-                true
-            }
-            Some(_) | None => false,
+            voided: Vec::new(),
+            claimed: None,
+            seq: 0,
+            is_acked: false,
+            doubt: None,
+            news: at,
+            end: None,
         }
     }
 
-    /// Removes the cancel overlay after the venue refused the cancel.
+    /// Base units that may still fill, if it is live.
+    #[must_use]
+    pub fn rest(&self) -> Qty {
+        (self.terms.qty - self.filled).max(Qty::ZERO)
+    }
+
+    /// True while nobody can say whether it is at the venue.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        matches!(self.life, Life::Unknown)
+    }
+
+    /// The word for people: how it ended, once it is settled.
+    #[must_use]
+    pub fn shown(&self) -> Life {
+        self.end.unwrap_or(self.life)
+    }
+
+    fn ended(&self) -> OrderEnded {
+        let filled = self.claimed.unwrap_or(self.filled).max(self.filled);
+        OrderEnded { terms: self.terms, life: self.life, filled, reason: self.cancel }
+    }
+
+    /// Base units that the venue says it executed and that we have not seen.
+    #[must_use]
+    pub fn owed(&self) -> Qty {
+        self.claimed.map_or(Qty::ZERO, |claimed| (claimed - self.filled).max(Qty::ZERO))
+    }
+
+    fn is_exit_at_market(&self) -> bool {
+        self.terms.purpose == Purpose::Exit && matches!(self.terms.kind, OrderKind::Market { .. })
+    }
+}
+
+impl Desk {
+    /// Takes an order that is about to leave.
+    pub fn submit(&mut self, at: Timestamp, terms: Terms, protect: Option<Protect>, venue: &VenueTraits) {
+        self.placed += 1;
+        self.open.insert(terms.order, Order::new(at, self.epoch, terms, protect));
+        self.apply(at, terms.order, OrderEvent::Send, None, venue);
+    }
+
+    /// Marks an order as being withdrawn. True when the request shall leave now; false when the order is over, unknown,
+    /// already marked, or not yet known to a venue that takes no cancel before.
+    pub fn want_cancel(&mut self, at: Timestamp, order: OrderNo, reason: CancelReason, venue: &VenueTraits) -> bool {
+        let Some(entry) = self.open.get_mut(&order).filter(|entry| entry.cancel.is_none()) else { return false };
+        entry.cancel = Some(reason);
+        if venue.is_certain {
+            return true;
+        }
+        let may = venue.cancel_by_client_id || entry.life.is_at_venue();
+        entry.cancel_next = may.then(|| at + venue.cancel_ms);
+        may
+    }
+
+    /// Removes the cancel overlay after a venue that is certain refused the cancel.
     pub fn clear_cancel(&mut self, order: OrderNo) {
         if let Some(entry) = self.open.get_mut(&order) {
             entry.cancel = None;
         }
     }
 
-    fn find(&mut self, order: OrderNo) -> Option<&mut Order> {
-        match self.open.get_mut(&order) {
+    /// A new epoch for the ids of orders to come; it never goes back.
+    pub fn begin_epoch(&mut self, epoch: u32) {
+        self.epoch = self.epoch.max(epoch);
+    }
+
+    pub(super) fn find(&self, order: OrderNo) -> Option<&Order> {
+        let closed = || self.closed.iter().rev().find(|entry| entry.terms.order == order);
+        self.open.get(&order).or_else(|| self.closing.get(&order)).or_else(closed)
+    }
+
+    fn find_mut(&mut self, order: OrderNo) -> Option<&mut Order> {
+        if let Some(entry) = self.open.get_mut(&order) {
+            return Some(entry);
+        }
+        match self.closing.get_mut(&order) {
             Some(entry) => Some(entry),
             None => self.closed.iter_mut().rev().find(|entry| entry.terms.order == order),
         }
     }
 
-    fn close(&mut self, order: OrderNo) {
-        let Some(entry) = self.open.remove(&order) else { return };
+    /// Puts an order where its state belongs.
+    fn settle_place(&mut self, order: OrderNo, venue: &VenueTraits) {
+        let Some(entry) = self.take(order) else { return };
+        if !entry.life.is_over() {
+            self.open.insert(order, entry);
+        } else if venue.is_certain || entry.life == Life::Settled {
+            self.close(entry);
+        } else {
+            self.closing.insert(order, entry);
+        }
+    }
+
+    fn take(&mut self, order: OrderNo) -> Option<Order> {
+        self.open.remove(&order).or_else(|| self.closing.remove(&order)).or_else(|| {
+            let at = self.closed.iter().rposition(|entry| entry.terms.order == order)?;
+            self.closed.remove(at)
+        })
+    }
+
+    fn close(&mut self, entry: Order) {
         // Out before in: one more than are kept would double the room that they take.
         let oldest = if self.closed.len() == CLOSED_KEPT { self.closed.pop_front() } else { None };
         self.closed.push_back(entry);
@@ -149,13 +234,23 @@ impl Desk {
         }
     }
 
-    /// Chains the hash of an order into the archive, so that the digest still covers it.
+    /// Chains the hash of an order into the archive, so that the digest still covers it. Its executions stay known for
+    /// as long as a look back may bring them again.
     fn archive(&mut self, order: &Order) {
         let mut hash = Sha256::new();
         hash.update(self.archive);
         // Serialising plain data into memory cannot fail; an empty encoding would still change the chain.
         hash.update(postcard::to_allocvec(order).unwrap_or_default());
         self.archive = hash.finalize().into();
+        if order.end.is_some() {
+            let ix = order.terms.instrument;
+            self.counted.extend(order.trades.iter().map(|trade| ((ix, trade.id), order.news)));
+        }
+    }
+
+    /// Forgets executions of archived orders that no look back brings any more.
+    fn forget(&mut self, before: Timestamp) {
+        self.counted.retain(|_, news| *news >= before);
     }
 
     /// Orders that are not over, by number.
@@ -164,17 +259,33 @@ impl Desk {
         &self.open
     }
 
-    /// Orders that ended most recently, oldest first.
+    /// Orders that are over and not settled, by number.
+    #[must_use]
+    pub const fn closing(&self) -> &BTreeMap<OrderNo, Order> {
+        &self.closing
+    }
+
+    /// Orders that were settled most recently, oldest first.
     #[must_use]
     pub const fn closed(&self) -> &VecDeque<Order> {
         &self.closed
     }
 
+    /// Orders that are open or closing.
+    pub fn unsettled(&self) -> impl Iterator<Item = &Order> {
+        self.open.values().chain(self.closing.values())
+    }
+
+    /// The epoch of orders to come.
+    #[must_use]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// Guards of an order, wherever it is.
     #[must_use]
     pub fn protect_of(&self, order: OrderNo) -> Option<Protect> {
-        let closed = || self.closed.iter().rev().find(|entry| entry.terms.order == order);
-        self.open.get(&order).or_else(closed).and_then(|entry| entry.protect)
+        self.find(order).and_then(|entry| entry.protect)
     }
 
     /// Numbers of the open orders of one instrument; entries only, or all.
@@ -187,8 +298,8 @@ impl Desk {
     /// Numbers of the open orders of one instrument that are no exits at market.
     #[must_use]
     pub fn staying(&self, ix: InstrumentIx) -> Vec<OrderNo> {
-        let leaves = |o: &Order| o.terms.purpose == Purpose::Exit && matches!(o.terms.kind, OrderKind::Market { .. });
-        self.open.values().filter(|o| o.terms.instrument == ix && !leaves(o)).map(|o| o.terms.order).collect()
+        let stays = |o: &&Order| o.terms.instrument == ix && !o.is_exit_at_market();
+        self.open.values().filter(stays).map(|o| o.terms.order).collect()
     }
 
     /// True while an order of the instrument is open.
@@ -197,12 +308,31 @@ impl Desk {
         self.open.values().any(|o| o.terms.instrument == ix)
     }
 
+    /// True while the venue has executed more of an order of the instrument that is over than we have seen.
+    #[must_use]
+    pub fn owes(&self, ix: InstrumentIx) -> bool {
+        self.closing.values().any(|o| o.terms.instrument == ix && o.owed().is_positive())
+    }
+
+    /// True while an open order of the instrument that is no exit at market has not been asked to go.
+    #[must_use]
+    pub fn stays(&self, ix: InstrumentIx) -> bool {
+        self.open.values().any(|o| o.terms.instrument == ix && o.cancel.is_none() && !o.is_exit_at_market())
+    }
+
+    /// Base units of an instrument that sales may still take: what is left of those that are open, and what others
+    /// executed and we have not seen.
+    #[must_use]
+    pub fn leaving_qty(&self, ix: InstrumentIx) -> Qty {
+        let sells = |o: &&Order| o.terms.instrument == ix && o.terms.side == Side::Sell;
+        let open: Qty = self.open.values().filter(sells).map(Order::rest).sum();
+        open + self.closing.values().filter(sells).map(Order::owed).sum::<Qty>()
+    }
+
     /// True while an exit at market of the instrument is open and nobody asked for its end.
     #[must_use]
     pub fn leaves(&self, ix: InstrumentIx) -> bool {
-        let at_market =
-            |o: &Order| o.terms.purpose == Purpose::Exit && matches!(o.terms.kind, OrderKind::Market { .. });
-        self.open.values().any(|o| o.terms.instrument == ix && o.cancel.is_none() && at_market(o))
+        self.open.values().any(|o| o.terms.instrument == ix && o.cancel.is_none() && o.is_exit_at_market())
     }
 
     /// The open order with this tag.
@@ -217,9 +347,41 @@ impl Desk {
         self.open.values().find(|o| o.cancel.is_none() && matches!(o.terms.kind, OrderKind::Limit(_)))
     }
 
+    /// The oldest entry that rests unfilled and whose end nobody asked for.
+    #[must_use]
+    pub fn oldest_unfilled(&self) -> Option<&Order> {
+        let is_one = |o: &&Order| {
+            o.cancel.is_none()
+                && o.filled.is_zero()
+                && o.terms.purpose == Purpose::Entry
+                && matches!(o.terms.kind, OrderKind::Limit(_))
+        };
+        self.open.values().find(is_one)
+    }
+
     /// Orders sent and fills counted so far.
     #[must_use]
     pub const fn counts(&self) -> (u64, u64) {
         (self.placed, self.fills)
+    }
+}
+
+/// A fill that this desk counts, or not.
+impl Desk {
+    /// True when the order is known and over.
+    #[cfg(feature = "canaries")]
+    pub(super) fn is_over(&self, order: OrderNo) -> bool {
+        self.find(order).is_some_and(|entry| entry.life.is_over())
+    }
+
+    /// True when this execution was counted before, or is void.
+    #[must_use]
+    pub fn knows(&self, fill: &Fill) -> bool {
+        #[cfg(feature = "canaries")]
+        if crate::canary::is(crate::canary::Canary::CountFillTwice) {
+            return false;
+        }
+        let of_order = |o: &Order| o.voided.contains(&fill.trade) || o.trades.iter().any(|t| t.id == fill.trade);
+        self.find(fill.order).is_some_and(of_order) || self.counted.contains_key(&(fill.instrument, fill.trade))
     }
 }

@@ -1,8 +1,11 @@
 //! Orders: intents, their terms, the life of an order, and the stage that owns them.
 
 mod desk;
+mod doubt;
 mod lifecycle;
 mod monitor;
+mod reconcile;
+mod report;
 mod stage;
 
 use std::fmt;
@@ -10,11 +13,13 @@ use std::fmt;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{InstrumentIx, Notional, OrderKind, OrderNo, Price, Purpose, Qty, Side, Tag};
+use crate::domain::{InstrumentIx, Notional, OrderKind, OrderNo, Price, Purpose, Qty, Side, Tag, Timestamp};
 
-pub use desk::{Desk, Order};
-pub use lifecycle::{Life, OrderEvent, next};
+pub use desk::{Desk, Order, Trade};
+pub use doubt::{Doubt, TOLD_AT_MS, Why};
+pub use lifecycle::{Life, OrderEvent, next, resolve};
 pub use monitor::{EXIT_TAG, Guard, Monitor};
+pub use report::{Ask, CancelRefusal, OrderView, RejectCode, Report, Request, Traded, VenueState};
 pub use stage::Orders;
 
 /// Who wants an order.
@@ -109,6 +114,16 @@ pub enum Reason {
     },
     /// An operator closes the position.
     Flatten,
+    /// The position was held for as long as it may be.
+    HoldingTime {
+        /// How long that is, ms.
+        ms: i64,
+    },
+    /// The stop at break-even was reached.
+    BreakEven {
+        /// Its price.
+        stop: Price,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -132,6 +147,8 @@ impl fmt::Display for Reason {
             Self::Trail { stop, highest } => write!(f, "trailing stop {stop} reached (highest {highest})"),
             Self::Target { target } => write!(f, "target {target} reached"),
             Self::Flatten => f.write_str("closed by the operator"),
+            Self::HoldingTime { ms } => write!(f, "held for {} min, its longest time", ms / 60_000),
+            Self::BreakEven { stop } => write!(f, "stop {stop} at break-even reached"),
         }
     }
 }
@@ -194,6 +211,8 @@ pub enum CancelReason {
     Kill,
     /// The position is being closed.
     Close,
+    /// It rested longer than the maker time-out.
+    Unfilled,
 }
 
 /// Which orders to withdraw.
@@ -232,34 +251,28 @@ pub struct OrderEnded {
     pub reason: Option<CancelReason>,
 }
 
-/// What a venue says about an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Report {
-    /// It is live.
-    Accepted(OrderNo),
-    /// The venue refused it.
-    Rejected(OrderNo, RejectCode),
-    /// One execution.
-    Fill(crate::domain::Fill),
-    /// Gone by our request; with what it filled before.
-    Canceled(OrderNo, Qty),
-    /// Gone by its own terms; with what it filled before.
-    Expired(OrderNo, Qty),
-    /// It could not be withdrawn: already over.
-    CancelRejected(OrderNo),
-    /// It never left: the kill switch was seen before the send.
-    NeverSent(OrderNo),
+/// What of the order stage keeps entries from passing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The venue has not been asked about everything since the start.
+    pub unreconciled: bool,
+    /// An order has been in doubt for too long, or too many are.
+    pub doubtful: bool,
+    /// The facts about an order contradict each other; a person must look.
+    pub disputed: bool,
 }
 
-/// Why a venue refuses an order.
+/// A start at a venue beyond a network is complete: everything that was known here was asked about there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RejectCode {
-    /// Not enough of the asset.
-    InsufficientBalance,
-    /// Price off the tick grid, quantity off the lot grid, or notional too small.
-    Filter,
+pub struct Reconciled {
+    /// Epoch that began with it.
+    pub epoch: u32,
+    /// How long it took, ms.
+    pub took_ms: i64,
+    /// Orders that were asked about.
+    pub orders: u32,
+    /// Fills that were new.
+    pub fills: u32,
 }
 
 /// From flat to flat, or one completed cell of a grid.
@@ -276,9 +289,9 @@ pub struct RoundTrip {
     /// Fees of both ways, quote units.
     pub fees: Notional,
     /// Start.
-    pub opened: crate::domain::Timestamp,
+    pub opened: Timestamp,
     /// End.
-    pub closed: crate::domain::Timestamp,
+    pub closed: Timestamp,
     /// Why it was closed.
     pub exit: ExitReason,
 }
@@ -307,6 +320,8 @@ pub enum ExitReason {
     Target,
     /// Operator.
     Operator,
+    /// Held for as long as it may be.
+    Holding,
 }
 
 impl Intent {

@@ -1,112 +1,25 @@
-//! The position monitor: stop, target and trailing stop of each instrument's position.
+//! The position monitor: stop, target, trailing stop, break-even and longest holding time of each position.
 //!
 //! Owns one guard per instrument. Promises: a stop only ever tightens; an exit begins as an intent and passes the gate
-//! like every other order; resting orders are withdrawn before the exit is asked for, so that the base is free; a sale
-//! at market that is under way already is waited for. Never: two exits at once.
+//! like every other order; what it asks for is never more than what no other sale may still take. Resting orders are
+//! withdrawn before the exit is asked for. Where they may be in doubt, that is waited for no longer than
+//! [`crate::spec::ExitRules::LEAVE_MS`]: then what is free is sold, and the rest when it becomes free. What an entry
+//! still brings is sold, too. Never: a sale of what may have been sold already.
 
+mod guard;
+
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{CancelReason, CancelRequest, CancelScope, ExitReason, Intent, Origin, Protect, Reason};
+use super::{CancelReason, CancelRequest, CancelScope, ExitReason, Intent, Origin, Protect};
 use crate::domain::{InstrumentIx, OrderKind, Price, Purpose, Qty, Side, Tag, Timestamp};
 use crate::instance::{Cx, Event, Outbox};
+use guard::{Exit, Phase, Reached};
+
+pub use guard::Guard;
 
 /// The tag of the monitor's own exits.
 pub const EXIT_TAG: Tag = Tag(u32::MAX);
-
-/// Pause between two attempts at a refused exit, ms.
-const RETRY_MS: i64 = 2_000;
-
-/// What a guard is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Phase {
-    Armed,
-    /// Triggered; waits for resting orders to go, or for the next attempt.
-    Closing(Reached, Timestamp),
-    /// The exit is on its way.
-    Sent(Reached),
-    /// The rest is too small to be sold.
-    Dust,
-}
-
-/// What set a guard off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Reached {
-    Stop(Price),
-    Trail { stop: Price, highest: Price },
-    Target(Price),
-    Operator,
-}
-
-/// Guard of one position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Guard {
-    stop: Option<Price>,
-    target: Option<Price>,
-    trail: Option<Price>,
-    highest: Price,
-    /// True once the trailing distance, not the first stop, sets the stop.
-    trailing: bool,
-    phase: Phase,
-}
-
-impl Guard {
-    /// Current stop price.
-    #[must_use]
-    pub const fn stop(&self) -> Option<Price> {
-        self.stop
-    }
-
-    /// Target price.
-    #[must_use]
-    pub const fn target(&self) -> Option<Price> {
-        self.target
-    }
-
-    fn new(protect: Protect, price: Price) -> Self {
-        let Protect { stop, target, trail } = protect;
-        Self { stop, target, trail, highest: price, trailing: false, phase: Phase::Armed }
-    }
-
-    fn follow(&mut self, price: Price) {
-        self.highest = self.highest.max(price);
-        let Some(trail) = self.trail else { return };
-        let candidate = self.highest - trail;
-        if candidate.is_positive() && self.stop.is_none_or(|stop| candidate > stop) {
-            self.stop = Some(candidate);
-            self.trailing = true;
-        }
-    }
-
-    fn reached(&self, price: Price) -> Option<Reached> {
-        if let Some(stop) = self.stop.filter(|stop| price <= *stop) {
-            let highest = self.highest;
-            return Some(if self.trailing { Reached::Trail { stop, highest } } else { Reached::Stop(stop) });
-        }
-        self.target.filter(|target| price >= *target).map(Reached::Target)
-    }
-}
-
-impl Reached {
-    const fn exit(self) -> ExitReason {
-        match self {
-            Self::Stop(_) => ExitReason::Stop,
-            Self::Trail { .. } => ExitReason::Trail,
-            Self::Target(_) => ExitReason::Target,
-            Self::Operator => ExitReason::Operator,
-        }
-    }
-
-    const fn reason(self) -> Reason {
-        match self {
-            Self::Stop(stop) => Reason::Stop { stop },
-            Self::Trail { stop, highest } => Reason::Trail { stop, highest },
-            Self::Target(target) => Reason::Target { target },
-            Self::Operator => Reason::Flatten,
-        }
-    }
-}
 
 /// All guards of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,10 +32,27 @@ pub struct Monitor {
 pub struct Holding {
     /// Base units held.
     pub position: Qty,
-    /// True while any order of the instrument is open.
+    /// Base units held that no sale, live or in doubt, may still take.
+    pub free: Qty,
+    /// True while any order of the instrument is live or in doubt.
     pub resting: bool,
-    /// True while one of them sells at market: the position is on its way out.
+    /// True while one of them that is no exit at market has not been asked to go.
+    pub staying: bool,
+    /// True while one of them sells at market and nobody asked for its end: the position is on its way out.
     pub leaving: bool,
+    /// Average price paid, fees included.
+    pub entry: Option<Price>,
+    /// When the round trip began.
+    pub opened: Option<Timestamp>,
+    /// True while the venue has executed more of an order that is over than we have seen.
+    pub owed: bool,
+}
+
+impl Holding {
+    /// True while orders may still bring or take base.
+    const fn may_change(&self) -> bool {
+        self.resting || self.owed
+    }
 }
 
 impl Monitor {
@@ -138,6 +68,10 @@ impl Monitor {
         self.guards.get(ix.at()).and_then(Option::as_ref)
     }
 
+    fn guard_mut(&mut self, ix: InstrumentIx) -> Option<&mut Guard> {
+        self.guards.get_mut(ix.at()).and_then(Option::as_mut)
+    }
+
     /// True while any position is guarded.
     #[must_use]
     pub fn watches(&self) -> bool {
@@ -147,27 +81,38 @@ impl Monitor {
     /// Why the position of an instrument is being closed, if the monitor does it.
     #[must_use]
     pub fn closing(&self, ix: InstrumentIx) -> Option<ExitReason> {
-        match self.guard(ix)?.phase {
-            Phase::Closing(reached, _) | Phase::Sent(reached) => Some(reached.exit()),
-            Phase::Armed | Phase::Dust => None,
-        }
+        self.guard(ix)?.exit().map(|exit| exit.reached.exit())
     }
 
-    /// An entry filled: arms a guard, or tightens the one that is there.
-    pub fn on_entry(&mut self, ix: InstrumentIx, protect: Option<Protect>, price: Price) {
+    /// An entry filled: arms a guard, or tightens the one that is there. What comes while the position is being closed
+    /// goes with it.
+    pub fn on_entry(
+        &mut self,
+        cx: &Cx<'_>,
+        ix: InstrumentIx,
+        protect: Option<Protect>,
+        price: Price,
+        holding: Holding,
+        out: &mut Outbox,
+    ) {
         let Some(slot) = self.guards.get_mut(ix.at()) else { return };
-        let Some(protect) = protect.filter(|p| p.stop.is_some() || p.target.is_some() || p.trail.is_some()) else {
-            return;
-        };
+        let protect = protect.filter(|p| p.stop.is_some() || p.target.is_some() || p.trail.is_some());
+        let wanted = protect.is_some() || cx.spec.exits.guards();
+        let protect = protect.unwrap_or_default();
         match slot {
+            None if wanted => *slot = Some(Guard::new(protect, price, holding.opened.unwrap_or(cx.at))),
             // Dust under an old guard must not leave a new position without one.
-            None | Some(Guard { phase: Phase::Dust, .. }) => *slot = Some(Guard::new(protect, price)),
+            Some(Guard { phase: Phase::Dust, .. }) if wanted => *slot = Some(Guard::new(protect, price, cx.at)),
             Some(guard) => {
-                guard.stop = guard.stop.max(protect.stop);
-                guard.target = protect.target.or(guard.target);
-                guard.trail = protect.trail.or(guard.trail);
-                guard.highest = guard.highest.max(price);
+                if protect != Protect::default() {
+                    guard.tighten(protect, price);
+                }
+                // Where nothing is in doubt an entry that still fills while an exit waits is over right after.
+                if !cx.spec.venue.is_certain {
+                    leave(cx, guard, ix, holding, out);
+                }
             }
+            None => {}
         }
     }
 
@@ -175,123 +120,202 @@ impl Monitor {
     /// looser or nothing, and also for a position that another strategy took and guarded its own way. Where each entry
     /// says it, a guard that is there stays until the position is gone. An exit that is under way goes on.
     pub fn on_revised(&mut self, cx: &Cx<'_>, ix: InstrumentIx, holding: Holding) {
-        let (Some(slot), Some(protect)) = (self.guards.get_mut(ix.at()), cx.spec.strategy.protect()) else { return };
-        let wanted = protect.stop.is_some() || protect.target.is_some();
-        match (slot.as_mut(), cx.quotes.get(ix)) {
-            (Some(Guard { phase: Phase::Closing(..) | Phase::Sent(_) | Phase::Dust, .. }), _) => {}
-            (Some(_), _) if !wanted => *slot = None,
-            (Some(guard), _) => {
-                let Protect { stop, target, trail } = protect;
-                (guard.stop, guard.target, guard.trail, guard.trailing) = (stop, target, trail, false);
+        let Some(slot) = self.guards.get_mut(ix.at()) else { return };
+        let (own, exits) = (cx.spec.strategy.protect(), &cx.spec.exits);
+        let wanted = exits.guards() || own.is_some_and(|p| p.stop.is_some() || p.target.is_some());
+        match (slot.as_mut(), own, cx.quotes.get(ix)) {
+            (Some(guard), ..) if guard.phase != Phase::Armed => {}
+            (Some(_), Some(_), _) if !wanted => *slot = None,
+            (Some(guard), Some(protect), _) => guard.replace(protect, exits),
+            (None, _, Some(quote)) if wanted && holding.position.is_positive() => {
+                let opened = holding.opened.unwrap_or(cx.at);
+                *slot = Some(Guard::new(own.unwrap_or_default(), quote.last, opened));
             }
-            (None, Some(quote)) if wanted && holding.position.is_positive() => {
-                *slot = Some(Guard::new(protect, quote.last));
-            }
-            (None, _) => {}
+            (Some(_), None, _) | (None, ..) => {}
         }
     }
 
-    /// The position is flat: nothing to guard.
-    pub fn on_flat(&mut self, ix: InstrumentIx) {
-        if let Some(slot) = self.guards.get_mut(ix.at()) {
+    /// The position is flat: nothing to guard, unless it is being closed and an entry may still bring more.
+    pub fn on_flat(&mut self, cx: &Cx<'_>, ix: InstrumentIx, holding: Holding) {
+        let Some(slot) = self.guards.get_mut(ix.at()) else { return };
+        let more = holding.may_change() && !cx.spec.venue.is_certain;
+        if !more || slot.is_some_and(|guard| guard.exit().is_none()) {
             *slot = None;
         }
     }
 
     /// The price moved.
     pub fn on_quote(&mut self, cx: &Cx<'_>, ix: InstrumentIx, holding: Holding, out: &mut Outbox) {
-        let Some(quote) = cx.quotes.get(ix) else { return };
-        let Some(guard) = self.guards.get_mut(ix.at()).and_then(Option::as_mut) else { return };
+        let (Some(slot), Some(quote)) = (self.guards.get_mut(ix.at()), cx.quotes.get(ix)) else { return };
+        if slot.is_none() && cx.spec.exits.guards() && holding.position.is_positive() {
+            // Base that was there from the start: no entry of ours armed a guard.
+            *slot = Some(Guard::new(Protect::default(), quote.last, holding.opened.unwrap_or(cx.at)));
+        }
+        let Some(guard) = slot else { return };
         match guard.phase {
+            Phase::Closing(..) | Phase::Sent(_) if is_over(holding) => *slot = None,
             Phase::Armed if holding.position.is_positive() => {
                 if let Some(reached) = guard.reached(quote.last) {
-                    Self::trigger(cx, guard, ix, reached, holding, out);
+                    trigger(cx, guard, ix, reached, holding, out);
                 } else {
                     guard.follow(quote.last);
+                    lift(cx, guard, ix, quote.last, holding.entry);
                 }
             }
-            Phase::Closing(reached, retry) if cx.at >= retry => {
-                guard.phase = Phase::Closing(reached, cx.at + RETRY_MS);
-                Self::withdraw_or_leave(cx, guard, ix, reached, holding, out);
-            }
-            Phase::Armed | Phase::Closing(..) | Phase::Sent(_) | Phase::Dust => {}
+            Phase::Closing(exit, next) if cx.at >= next => again(cx, guard, ix, exit, holding, out),
+            Phase::Armed | Phase::Closing(..) | Phase::Asked(_) | Phase::Sent(_) | Phase::Dust => {}
         }
     }
 
-    /// The operator closes the position.
+    /// When the monitor must be woken for an instrument: the end of the longest holding time, or the next attempt at an
+    /// exit. Where nothing is in doubt the next price is soon enough for that.
+    #[must_use]
+    pub fn next_wakeup(&self, cx: &Cx<'_>, ix: InstrumentIx, holding: Holding) -> Option<Timestamp> {
+        let guard = self.guard(ix)?;
+        match guard.phase {
+            Phase::Armed if holding.position.is_positive() => cx.spec.exits.max_holding_ms.map(|ms| guard.opened + ms),
+            // With nothing to withdraw and nothing to sell it waits for news.
+            Phase::Closing(_, next) if !cx.spec.venue.is_certain => {
+                (holding.staying || saleable(cx, ix, holding).is_positive()).then_some(next)
+            }
+            Phase::Armed | Phase::Closing(..) | Phase::Asked(_) | Phase::Sent(_) | Phase::Dust => None,
+        }
+    }
+
+    /// The time has come, or another part of the order stage asked for this moment.
+    pub fn on_wakeup(&mut self, cx: &Cx<'_>, ix: InstrumentIx, holding: Holding, out: &mut Outbox) {
+        let Some(slot) = self.guards.get_mut(ix.at()) else { return };
+        let Some(guard) = slot else { return };
+        match (guard.phase, cx.spec.exits.max_holding_ms) {
+            (Phase::Closing(..) | Phase::Sent(_), _) if is_over(holding) => *slot = None,
+            (Phase::Armed, Some(ms)) if holding.position.is_positive() && cx.at.since(guard.opened) >= ms => {
+                trigger(cx, guard, ix, Reached::Holding(ms), holding, out);
+            }
+            (Phase::Closing(exit, next), _) if !cx.spec.venue.is_certain && cx.at >= next => {
+                again(cx, guard, ix, exit, holding, out);
+            }
+            (Phase::Armed | Phase::Closing(..) | Phase::Asked(_) | Phase::Sent(_) | Phase::Dust, _) => {}
+        }
+    }
+
+    /// The operator closes the position, and whatever an entry may still bring.
     pub fn on_flatten(&mut self, cx: &Cx<'_>, ix: InstrumentIx, holding: Holding, out: &mut Outbox) {
-        if !holding.position.is_positive() || self.closing(ix).is_some() {
+        let more = holding.may_change() && !cx.spec.venue.is_certain;
+        if self.closing(ix).is_some() || !(holding.position.is_positive() || more) {
             return;
         }
         let Some(slot) = self.guards.get_mut(ix.at()) else { return };
-        let guard = slot.get_or_insert_with(|| Guard::new(Protect::default(), Price::ZERO));
-        Self::trigger(cx, guard, ix, Reached::Operator, holding, out);
+        let guard = slot.get_or_insert_with(|| Guard::new(Protect::default(), Price::ZERO, cx.at));
+        trigger(cx, guard, ix, Reached::Operator, holding, out);
+    }
+
+    /// An exit was approved and is among the orders of the instrument now.
+    pub fn on_submitted(&mut self, cx: &Cx<'_>, ix: InstrumentIx, tag: Tag, holding: Holding, out: &mut Outbox) {
+        let Some(guard) = self.guard_mut(ix) else { return };
+        if let (Phase::Asked(exit), EXIT_TAG) = (guard.phase, tag) {
+            guard.phase = Phase::Sent(exit);
+            leave(cx, guard, ix, holding, out);
+        }
     }
 
     /// An order of the instrument ended: the base may be free now, or the exit may have failed.
     pub fn on_ended(&mut self, cx: &Cx<'_>, ix: InstrumentIx, tag: Tag, holding: Holding, out: &mut Outbox) {
-        let Some(guard) = self.guards.get_mut(ix.at()).and_then(Option::as_mut) else { return };
+        let Some(slot) = self.guards.get_mut(ix.at()) else { return };
+        let Some(guard) = slot else { return };
         match guard.phase {
-            Phase::Closing(reached, _) => Self::leave(cx, guard, ix, reached, holding, out),
-            Phase::Sent(reached) if tag == EXIT_TAG && holding.position.is_positive() => {
-                guard.phase = Phase::Closing(reached, cx.at + RETRY_MS);
+            Phase::Closing(..) | Phase::Asked(_) | Phase::Sent(_) if is_over(holding) => *slot = None,
+            Phase::Sent(exit) if tag == EXIT_TAG && holding.position.is_positive() => {
+                guard.phase = Phase::Closing(exit, exit.again(cx));
             }
-            Phase::Armed | Phase::Sent(_) | Phase::Dust => {}
+            Phase::Closing(..) => leave(cx, guard, ix, holding, out),
+            Phase::Sent(_) if tag != EXIT_TAG && !cx.spec.venue.is_certain => leave(cx, guard, ix, holding, out),
+            Phase::Armed | Phase::Asked(_) | Phase::Sent(_) | Phase::Dust => {}
         }
     }
 
-    /// The gate refused the exit. What is too small to sell stays as dust; anything else is tried again.
-    pub fn on_veto(&mut self, at: Timestamp, ix: InstrumentIx, too_small: bool) {
-        let Some(guard) = self.guards.get_mut(ix.at()).and_then(Option::as_mut) else { return };
-        if let Phase::Sent(reached) = guard.phase {
-            guard.phase = if too_small { Phase::Dust } else { Phase::Closing(reached, at + RETRY_MS) };
+    /// The gate refused an order. What is too small to sell stays as dust, unless more may come; any other exit is
+    /// tried again.
+    pub fn on_veto(&mut self, cx: &Cx<'_>, ix: InstrumentIx, tag: Tag, too_small: bool, holding: Holding) {
+        let Some(guard) = self.guard_mut(ix) else { return };
+        if let (Phase::Asked(exit), EXIT_TAG) = (guard.phase, tag) {
+            let is_dust = too_small && !holding.may_change();
+            guard.phase = if is_dust { Phase::Dust } else { Phase::Closing(exit, exit.again(cx)) };
         }
     }
+}
 
-    fn trigger(cx: &Cx<'_>, guard: &mut Guard, ix: InstrumentIx, reached: Reached, holding: Holding, out: &mut Outbox) {
-        guard.phase = Phase::Closing(reached, cx.at + RETRY_MS);
-        out.push(Event::Guarded(ix, reached.exit()));
-        Self::withdraw_or_leave(cx, guard, ix, reached, holding, out);
+/// Nothing is held, and nothing may come.
+fn is_over(holding: Holding) -> bool {
+    !holding.position.is_positive() && !holding.may_change()
+}
+
+fn trigger(cx: &Cx<'_>, guard: &mut Guard, ix: InstrumentIx, reached: Reached, holding: Holding, out: &mut Outbox) {
+    out.push(Event::Guarded(ix, reached.exit()));
+    again(cx, guard, ix, Exit { reached, since: cx.at }, holding, out);
+}
+
+/// An attempt at an exit: withdraws what rests, sells what may be sold.
+fn again(cx: &Cx<'_>, guard: &mut Guard, ix: InstrumentIx, exit: Exit, holding: Holding, out: &mut Outbox) {
+    guard.phase = Phase::Closing(exit, exit.again(cx));
+    if holding.resting && (holding.staying || cx.spec.venue.is_certain) {
+        // To withdraw an exit at market and send another one would only sell later.
+        let entries = holding.leaving && !exit.is_overdue(cx);
+        let scope = if entries { CancelScope::Entries(ix) } else { CancelScope::Instrument(ix) };
+        out.push(Event::Cancel(CancelRequest { scope, reason: CancelReason::Close }));
     }
+    leave(cx, guard, ix, holding, out);
+}
 
-    fn withdraw_or_leave(
-        cx: &Cx<'_>,
-        guard: &mut Guard,
-        ix: InstrumentIx,
-        reached: Reached,
-        holding: Holding,
-        out: &mut Outbox,
-    ) {
-        if holding.resting {
-            // To withdraw an exit at market and send another one would only sell later.
-            let scope = if holding.leaving { CancelScope::Entries(ix) } else { CancelScope::Instrument(ix) };
-            out.push(Event::Cancel(CancelRequest { scope, reason: CancelReason::Close }));
-        } else {
-            Self::leave(cx, guard, ix, reached, holding, out);
-        }
+/// Asks for an exit, when nothing is waited for and there is something to sell.
+fn leave(cx: &Cx<'_>, guard: &mut Guard, ix: InstrumentIx, holding: Holding, out: &mut Outbox) {
+    let (exit, waits) = match guard.phase {
+        Phase::Closing(exit, _) => (exit, holding.resting && !exit.is_overdue(cx)),
+        // An earlier exit has left, so nothing was waited for.
+        Phase::Sent(exit) => (exit, false),
+        Phase::Armed | Phase::Asked(_) | Phase::Dust => return,
+    };
+    if waits {
+        return;
     }
-
-    fn leave(cx: &Cx<'_>, guard: &mut Guard, ix: InstrumentIx, reached: Reached, holding: Holding, out: &mut Outbox) {
-        let Some(instrument) = cx.spec.instruments.get(ix.at()) else { return };
-        if holding.resting {
-            return;
-        }
-        let qty = instrument.round_qty(holding.position.get());
-        if !qty.is_positive() {
+    let qty = saleable(cx, ix, holding);
+    if !qty.is_positive() {
+        if !holding.may_change() && !in_lots(cx, ix, holding.position).is_positive() {
             guard.phase = Phase::Dust;
-            return;
         }
-        guard.phase = Phase::Sent(reached);
-        out.push(Event::Intent(Box::new(Intent {
-            tag: EXIT_TAG,
-            instrument: ix,
-            side: Side::Sell,
-            kind: OrderKind::Market { bound: None },
-            qty,
-            purpose: Purpose::Exit,
-            origin: if reached == Reached::Operator { Origin::Operator } else { Origin::Monitor },
-            protect: None,
-            reason: reached.reason(),
-        })));
+        return;
     }
+    guard.phase = Phase::Asked(exit);
+    out.push(Event::Intent(Box::new(Intent {
+        tag: EXIT_TAG,
+        instrument: ix,
+        side: Side::Sell,
+        kind: OrderKind::Market { bound: None },
+        qty,
+        purpose: Purpose::Exit,
+        origin: if exit.reached == Reached::Operator { Origin::Operator } else { Origin::Monitor },
+        protect: None,
+        reason: exit.reached.reason(),
+    })));
+}
+
+/// What may be sold now, in lots. A part that the venue would refuse for its value waits for more, if more may come.
+fn saleable(cx: &Cx<'_>, ix: InstrumentIx, holding: Holding) -> Qty {
+    let Some(instrument) = cx.spec.instruments.get(ix.at()) else { return Qty::ZERO };
+    let qty = in_lots(cx, ix, holding.free);
+    let too_small = || cx.quotes.get(ix).is_none_or(|quote| quote.last * qty < instrument.notional_min);
+    if holding.may_change() && too_small() { Qty::ZERO } else { qty }
+}
+
+fn in_lots(cx: &Cx<'_>, ix: InstrumentIx, qty: Qty) -> Qty {
+    cx.spec.instruments.get(ix.at()).map_or(Qty::ZERO, |instrument| instrument.round_qty(qty.get()))
+}
+
+/// Break-even: the price at which a sale at market brings back, after its fee, what was paid with the fee of buying.
+fn lift(cx: &Cx<'_>, guard: &mut Guard, ix: InstrumentIx, price: Price, entry: Option<Price>) {
+    let (Some(gain), Some(entry)) = (cx.spec.exits.break_even, entry) else { return };
+    let kept = Decimal::ONE - cx.spec.venue_model.taker_fee;
+    let (Some(instrument), Some(floor)) = (cx.spec.instruments.get(ix.at()), entry.get().checked_div(kept)) else {
+        return;
+    };
+    guard.lift(price, entry + entry * gain, instrument.round_price(Side::Sell, floor));
 }

@@ -1,11 +1,14 @@
 //! The order stage: desk, positions and the position monitor, one message at a time.
 
+mod news;
+
 use serde::{Deserialize, Serialize};
 
-use super::desk::{Desk, Moved};
+use super::desk::{Desk, Due};
 use super::lifecycle::OrderEvent;
 use super::monitor::{Holding, Monitor};
-use super::{CancelReason, CancelRequest, CancelScope, ExitReason, Origin, Protect, Report};
+use super::reconcile::Reconcile;
+use super::{CancelReason, CancelRequest, CancelScope, ExitReason, Origin, Protect, Reconciled, Standing};
 use crate::domain::{Fill, InstrumentIx, OrderNo, Qty, Side, Timestamp};
 use crate::instance::{Control, Cx, Event, OrdersIn, Outbox, Shift};
 use crate::position::Position;
@@ -21,7 +24,13 @@ pub struct Orders {
     monitor: Monitor,
     wake: Option<Timestamp>,
     watching: bool,
+    standing: Standing,
+    reconcile: Option<Reconcile>,
+    reconciled: Option<(Timestamp, Reconciled)>,
 }
+
+/// So many orders may be in doubt before entries are refused (C61).
+const DOUBTS_MAX: u32 = 3;
 
 impl Orders {
     /// A fresh stage.
@@ -33,7 +42,16 @@ impl Orders {
             *first = Position::unpriced(spec.capital.base);
         }
         let watching = spec.capital.base.is_positive();
-        Self { desk: Desk::default(), positions, monitor: Monitor::new(count), wake: None, watching }
+        Self {
+            desk: Desk::default(),
+            positions,
+            monitor: Monitor::new(count),
+            wake: None,
+            watching,
+            standing: Standing::default(),
+            reconcile: None,
+            reconciled: None,
+        }
     }
 
     /// The orders.
@@ -58,23 +76,60 @@ impl Orders {
     pub fn on(&mut self, cx: &Cx<'_>, message: OrdersIn, out: &mut Outbox) {
         match message {
             OrdersIn::Submit(order) => self.on_submit(cx, order, out),
-            OrdersIn::Cancel(request) => self.on_cancel(request, out),
+            OrdersIn::Cancel(request) => self.on_cancel(cx, request, out),
             OrdersIn::Report(report) => self.on_report(cx, report, out),
             OrdersIn::Quote(ix) => self.on_quote(cx, ix, out),
             OrdersIn::Wakeup => self.on_wakeup(cx, out),
             OrdersIn::Veto(veto) => {
                 let small = matches!(veto.code, VetoCode::MinOrderValue | VetoCode::Quantity | VetoCode::LotSize);
-                self.monitor.on_veto(cx.at, veto.instrument, small);
+                let (ix, holding) = (veto.instrument, self.holding(veto.instrument));
+                self.monitor.on_veto(cx, ix, veto.tag, small, holding);
             }
-            OrdersIn::Protect(ix, protect) => self.on_protect(cx, ix, protect),
+            OrdersIn::Protect(ix, protect) => self.on_protect(cx, ix, protect, out),
             OrdersIn::Control(control) => self.on_control(cx, control, out),
         }
-        self.rearm(cx.spec, out);
+        self.look_back(cx, out);
+        self.rearm(cx, out);
+    }
+
+    /// Is the start at the venue complete, and may entries pass?
+    fn look_back(&mut self, cx: &Cx<'_>, out: &mut Outbox) {
+        if cx.spec.venue.is_certain {
+            return;
+        }
+        let done = |reconcile: &Reconcile| reconcile.has_read_all() && self.desk.is_reconciled();
+        if let Some(reconcile) = self.reconcile.take_if(|reconcile| done(reconcile)) {
+            let told = reconcile.complete(cx.at);
+            self.reconciled = Some((cx.at, told));
+            out.push(Event::Reconciled(told));
+        }
+        let (unknown, _) = self.desk.in_doubt();
+        let standing = Standing {
+            unreconciled: self.reconcile.is_some(),
+            doubtful: unknown > DOUBTS_MAX || self.desk.has_old_doubt(),
+            disputed: self.desk.has_dispute(),
+        };
+        if standing != self.standing {
+            self.standing = standing;
+            out.push(Event::Standing(standing));
+        }
+    }
+
+    /// What keeps entries from passing.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// The newest start at the venue that is complete, and when it was.
+    #[must_use]
+    pub const fn reconciled(&self) -> Option<(Timestamp, Reconciled)> {
+        self.reconciled
     }
 
     fn on_submit(&mut self, cx: &Cx<'_>, order: Box<ApprovedOrder>, out: &mut Outbox) {
         let terms = *order.terms();
-        self.desk.submit(cx.at, terms, order.protect());
+        self.desk.submit(cx.at, terms, order.protect(), &cx.spec.venue);
         // While the monitor closes a position, an order of the strategy that is already approved would add to it or
         // take the base that the exit needs: it does not leave.
         if terms.origin == Origin::Strategy && self.monitor.closing(terms.instrument).is_some() {
@@ -82,9 +137,10 @@ impl Orders {
         } else {
             out.push(Event::Place(order));
         }
+        self.monitor.on_submitted(cx, terms.instrument, terms.tag, self.holding(terms.instrument), out);
     }
 
-    fn on_cancel(&mut self, request: CancelRequest, out: &mut Outbox) {
+    fn on_cancel(&mut self, cx: &Cx<'_>, request: CancelRequest, out: &mut Outbox) {
         let numbers: Vec<OrderNo> = match request.scope {
             CancelScope::Order(order) => vec![order],
             CancelScope::Tagged(ix, tag) => self.desk.tagged(ix, tag).into_iter().collect(),
@@ -94,54 +150,9 @@ impl Orders {
             CancelScope::Instrument(ix) => self.desk.of(ix, false),
         };
         for order in numbers {
-            if self.desk.want_cancel(order, request.reason) {
+            if self.desk.want_cancel(cx.at, order, request.reason, &cx.spec.venue) {
                 out.push(Event::Withdraw(order));
             }
-        }
-    }
-
-    fn on_report(&mut self, cx: &Cx<'_>, report: Report, out: &mut Outbox) {
-        match report {
-            Report::Accepted(order) => self.news(cx, order, OrderEvent::Accept, None, out),
-            Report::Rejected(order, _) => self.news(cx, order, OrderEvent::Reject, None, out),
-            Report::Canceled(order, cum) => self.news(cx, order, OrderEvent::Cancel, Some(cum), out),
-            Report::Expired(order, cum) => self.news(cx, order, OrderEvent::Expire, Some(cum), out),
-            Report::NeverSent(order) => self.news(cx, order, OrderEvent::Withhold, None, out),
-            Report::CancelRejected(order) => self.desk.clear_cancel(order),
-            Report::Fill(fill) => self.on_fill(cx, &fill, out),
-        }
-    }
-
-    fn news(&mut self, cx: &Cx<'_>, order: OrderNo, event: OrderEvent, cum: Option<Qty>, out: &mut Outbox) {
-        match self.desk.apply(order, event, cum) {
-            Some(moved) => self.moved(cx, order, moved, out),
-            None => out.push(Event::OrderRefused(order, event)),
-        }
-    }
-
-    fn moved(&mut self, cx: &Cx<'_>, order: OrderNo, moved: Moved, out: &mut Outbox) {
-        if moved.from != moved.to {
-            out.push(Event::OrderMoved(order, moved.to));
-        }
-        if let Some(ended) = moved.ended {
-            out.push(Event::Ended(ended));
-            let ix = ended.terms.instrument;
-            self.monitor.on_ended(cx, ix, ended.terms.tag, self.holding(ix), out);
-        }
-    }
-
-    /// A fill moves the position whatever the order table says about it; the same fill twice moves nothing.
-    fn on_fill(&mut self, cx: &Cx<'_>, fill: &Fill, out: &mut Outbox) {
-        let counted = self.desk.fill(fill);
-        if counted == Ok(None) {
-            return;
-        }
-        out.push(Event::Fill(*fill));
-        self.move_position(cx, fill, out);
-        match counted {
-            Ok(Some(moved)) => self.moved(cx, fill.order, moved, out),
-            Ok(None) => {}
-            Err(event) => out.push(Event::OrderRefused(fill.order, event)),
         }
     }
 
@@ -154,12 +165,13 @@ impl Orders {
             trip.instrument = ix;
             out.push(Event::RoundTrip(trip));
         }
-        if position.qty().is_zero() {
-            self.monitor.on_flat(ix);
+        let holding = self.holding(ix);
+        if holding.position.is_zero() {
+            self.monitor.on_flat(cx, ix, holding);
         } else if fill.side == Side::Buy {
             // An order that rested since before a revision brings the guard of then.
             let protect = cx.spec.strategy.protect().or_else(|| self.desk.protect_of(fill.order));
-            self.monitor.on_entry(ix, protect, fill.price);
+            self.monitor.on_entry(cx, ix, protect, fill.price, holding, out);
         }
     }
 
@@ -171,21 +183,54 @@ impl Orders {
         self.monitor.on_quote(cx, ix, holding, out);
     }
 
-    fn on_protect(&mut self, cx: &Cx<'_>, ix: InstrumentIx, protect: Protect) {
-        if let Some(quote) = cx.quotes.get(ix).filter(|_| self.holding(ix).position.is_positive()) {
-            self.monitor.on_entry(ix, Some(protect), quote.last);
+    fn on_protect(&mut self, cx: &Cx<'_>, ix: InstrumentIx, protect: Protect, out: &mut Outbox) {
+        let holding = self.holding(ix);
+        if let Some(quote) = cx.quotes.get(ix).filter(|_| holding.position.is_positive()) {
+            self.monitor.on_entry(cx, ix, Some(protect), quote.last, holding, out);
         }
     }
 
     fn on_wakeup(&mut self, cx: &Cx<'_>, out: &mut Outbox) {
         self.wake = None;
-        let limit = cx.spec.order_timeout_ms;
-        while let Some(order) =
-            self.desk.oldest_resting().filter(|o| cx.at.since(o.sent) >= limit).map(|o| o.terms.order)
-        {
-            self.desk.want_cancel(order, CancelReason::Expired);
-            out.push(Event::Withdraw(order));
+        for due in self.desk.due(cx.at, cx.spec) {
+            match due {
+                Due::Silence(order) => self.news(cx, order, OrderEvent::Silence, None, out),
+                Due::Ask(ask) => out.push(Event::Ask(ask)),
+                Due::Tell(order, age) => out.push(Event::Doubt(order, age)),
+                Due::CancelAgain(order) => out.push(Event::Withdraw(order)),
+                Due::Cancel(order, reason) => {
+                    if self.desk.want_cancel(cx.at, order, reason, &cx.spec.venue) {
+                        out.push(Event::Withdraw(order));
+                    }
+                }
+                Due::Settle(order) => self.settle(cx, order),
+            }
         }
+        for ix in (0..).map(InstrumentIx).take(self.positions.len()) {
+            self.monitor.on_wakeup(cx, ix, self.holding(ix), out);
+        }
+        if let Some(reconcile) = &mut self.reconcile {
+            reconcile.ask(cx, out);
+        }
+    }
+
+    /// No fact: it follows from those before and from the clock.
+    fn settle(&mut self, cx: &Cx<'_>, order: OrderNo) {
+        self.desk.apply(cx.at, order, OrderEvent::Settle, None, &cx.spec.venue);
+    }
+
+    /// News may have been lost: nothing that is live here is taken for granted until the venue was asked about it, and
+    /// its executions were read.
+    fn begin_reconcile(&mut self, cx: &Cx<'_>, epoch: u32, out: &mut Outbox) {
+        if cx.spec.venue.is_certain {
+            return;
+        }
+        self.desk.begin_epoch(epoch);
+        let (lost, asked) = self.desk.begin_reconcile(cx.at, cx.spec);
+        for order in lost {
+            self.news(cx, order, OrderEvent::Silence, None, out);
+        }
+        self.reconcile = Some(Reconcile::new(cx, epoch, asked));
     }
 
     fn on_control(&mut self, cx: &Cx<'_>, control: Control, out: &mut Outbox) {
@@ -206,8 +251,28 @@ impl Orders {
                 | Control::Start
                 | Control::Quarantine
                 | Control::Release
-                | Control::ParkStreak => {}
+                | Control::ParkStreak
+                | Control::Reconcile(_)
+                | Control::Resolve(..) => {}
             }
+        }
+        match control {
+            Control::Reconcile(epoch) => self.begin_reconcile(cx, epoch, out),
+            Control::Resolve(order, to) => {
+                if let Some(moved) = self.desk.resolve(cx.at, order, to) {
+                    self.moved(cx, order, moved, out);
+                }
+            }
+            Control::Stop(_)
+            | Control::Revise(_)
+            | Control::Pause
+            | Control::Resume
+            | Control::Kill
+            | Control::ClearKill
+            | Control::Start
+            | Control::Quarantine
+            | Control::Release
+            | Control::ParkStreak => {}
         }
     }
 
@@ -221,13 +286,30 @@ impl Orders {
     }
 
     fn holding(&self, ix: InstrumentIx) -> Holding {
-        let position = self.positions.get(ix.at()).map_or(Qty::ZERO, Position::qty);
-        Holding { position, resting: self.desk.rests(ix), leaving: self.desk.leaves(ix) }
+        let held = self.positions.get(ix.at());
+        let position = held.map_or(Qty::ZERO, Position::qty);
+        Holding {
+            position,
+            free: position - self.desk.leaving_qty(ix),
+            resting: self.desk.rests(ix),
+            staying: self.desk.stays(ix),
+            leaving: self.desk.leaves(ix),
+            entry: held.and_then(Position::entry),
+            opened: held.and_then(Position::opened),
+            owed: self.desk.owes(ix),
+        }
     }
 
     /// Tells the shell when to wake this stage and whether it wants prices, when that changed.
-    fn rearm(&mut self, spec: &InstanceSpec, out: &mut Outbox) {
-        let wake = self.desk.oldest_resting().map(|order| order.sent + spec.order_timeout_ms);
+    fn rearm(&mut self, cx: &Cx<'_>, out: &mut Outbox) {
+        let reconcile = self.reconcile.as_ref().and_then(Reconcile::wake);
+        let guards = (0..).map(InstrumentIx).take(self.positions.len());
+        let guards = guards.filter_map(|ix| {
+            self.monitor.guard(ix)?;
+            self.monitor.next_wakeup(cx, ix, self.holding(ix))
+        });
+        let guarded = guards.min();
+        let wake = [self.desk.wake(cx.spec), reconcile, guarded].into_iter().flatten().min();
         if wake != self.wake {
             self.wake = wake;
             out.push(Event::Wake(wake));

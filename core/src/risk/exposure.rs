@@ -187,6 +187,33 @@ impl Exposure {
         }
     }
 
+    /// The room of an order is what `hold` says, at the price of before if there was one. `whole`: the order's quantity.
+    pub fn hold_again(&mut self, order: OrderNo, hold: Hold, whole: Qty) {
+        let before = self.holds.remove(&order);
+        if let Some(before) = before {
+            self.add(before.instrument, before.side, before.price, -before.qty);
+        }
+        if hold.qty.is_positive() {
+            let price = before.map_or(hold.price, |before| before.price);
+            self.hold(order, Hold { price, seen: whole - hold.qty, ..hold });
+        }
+    }
+
+    /// A fill is void: position, cash and fee go back.
+    pub fn on_bust(&mut self, fill: &Fill) {
+        let Some(line) = self.lines.get_mut(fill.instrument.at()) else { return };
+        match fill.side {
+            Side::Buy => {
+                line.position -= fill.qty;
+                self.cash += fill.notional() + fill.fee;
+            }
+            Side::Sell => {
+                line.position += fill.qty;
+                self.cash -= fill.notional() - fill.fee;
+            }
+        }
+    }
+
     fn add(&mut self, ix: InstrumentIx, side: Side, price: Price, qty: Qty) {
         let Some(line) = self.lines.get_mut(ix.at()) else { return };
         match side {

@@ -71,7 +71,7 @@ use super::limits::{RULES, Review, Veto};
 use super::table::{Applies, applies};
 use crate::domain::{InstrumentIx, Notional, OrderKind, OrderNo, Price, Qty, Quotes, Side, Timestamp};
 use crate::instance::Control;
-use crate::orders::{Intent, Protect, Terms};
+use crate::orders::{Intent, Protect, Standing, Terms};
 use crate::spec::{InstanceSpec, VenueModel};
 
 /// Proof that an order passed the gate and that room is held for it. See the module for what cannot be done with it.
@@ -122,7 +122,12 @@ impl Latches {
             Control::Stop(_) => self.stopping = true,
             Control::Start => self.stopping = false,
             // In custody the worklist lets no entry through: the operator's own latches stay as they are.
-            Control::Revise(_) | Control::Quarantine | Control::Release | Control::ParkStreak => {}
+            Control::Revise(_)
+            | Control::Quarantine
+            | Control::Release
+            | Control::ParkStreak
+            | Control::Reconcile(_)
+            | Control::Resolve(..) => {}
         }
     }
 }
@@ -146,6 +151,7 @@ pub struct RiskGate {
     capital: Option<Notional>,
     approved: u64,
     vetoed: u64,
+    standing: Standing,
 }
 
 /// The answer of the gate.
@@ -170,6 +176,7 @@ impl RiskGate {
             capital: None,
             approved: 0,
             vetoed: 0,
+            standing: Standing::default(),
         }
     }
 
@@ -182,12 +189,12 @@ impl RiskGate {
         let mut failed = 0_u32;
         let mut first: Option<Veto> = None;
         let review = Review { at, quotes, spec, intent, gate: self };
-        for (bit, rule) in RULES.iter().enumerate() {
+        for rule in &RULES {
             if matches!(applies(rule.code, spec.strategy.kind()), Applies::No(_)) {
                 continue;
             }
             if let Some(breach) = (rule.check)(&review) {
-                failed |= 1 << bit;
+                failed |= 1 << rule.code.bit();
                 first.get_or_insert_with(|| Veto::new(order, intent, rule.code, breach));
             }
         }
@@ -204,7 +211,7 @@ impl RiskGate {
     fn approve(&mut self, at: Timestamp, order: OrderNo, quotes: &Quotes, intent: &Intent) -> ApprovedOrder {
         let Intent { tag, instrument, side, kind, qty, purpose, origin, protect, reason: _ } = *intent;
         let terms = Terms { order, tag, instrument, side, kind, qty, purpose, origin };
-        let price = worst_price(intent, quotes);
+        let price = worst_price(intent.kind, intent.instrument, quotes);
         self.exposure.hold(order, Hold { instrument, side, price, qty, seen: Qty::ZERO });
         self.recent.push_back(Recent { at, terms });
         self.approved += 1;
@@ -258,6 +265,24 @@ impl RiskGate {
         }
     }
 
+    /// Holds so much for an order, whatever was held for it before: it may still fill, against what was thought.
+    pub(super) fn hold_again(&mut self, quotes: &Quotes, terms: &Terms, rest: Qty) {
+        let Terms { order, instrument, side, kind, .. } = *terms;
+        let price = worst_price(kind, instrument, quotes);
+        self.exposure.hold_again(order, Hold { instrument, side, price, qty: rest, seen: Qty::ZERO }, terms.qty);
+    }
+
+    /// What of the order stage keeps entries from passing.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Takes what keeps entries from passing; only the risk stage may.
+    pub(super) const fn stand(&mut self, standing: Standing) {
+        self.standing = standing;
+    }
+
     /// The latches.
     #[must_use]
     pub const fn latches(&self) -> Latches {
@@ -305,11 +330,11 @@ fn dearest_fee(model: &VenueModel) -> Decimal {
 }
 
 /// The price a hold is taken at: the limit, the bound of a market entry, or the last price.
-fn worst_price(intent: &Intent, quotes: &Quotes) -> Price {
-    match intent.kind {
+fn worst_price(kind: OrderKind, instrument: InstrumentIx, quotes: &Quotes) -> Price {
+    match kind {
         OrderKind::Limit(price) => price,
         OrderKind::Market { bound: Some(bound) } => bound,
-        OrderKind::Market { bound: None } => quotes.get(intent.instrument).map_or(Price::ZERO, |quote| quote.last),
+        OrderKind::Market { bound: None } => quotes.get(instrument).map_or(Price::ZERO, |quote| quote.last),
     }
 }
 
@@ -318,7 +343,7 @@ impl RiskGate {
     #[must_use]
     pub fn adds(&self, intent: &Intent, quotes: &Quotes) -> Notional {
         match intent.side {
-            Side::Buy => worst_price(intent, quotes) * intent.qty,
+            Side::Buy => worst_price(intent.kind, intent.instrument, quotes) * intent.qty,
             Side::Sell => Notional::ZERO,
         }
     }

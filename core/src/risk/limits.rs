@@ -48,6 +48,12 @@ pub enum VetoCode {
     FreeBalance,
     /// C03: everything passed; the order is recorded and not sent.
     DryRun,
+    /// C06: the venue has not been asked about everything since the start.
+    Unreconciled,
+    /// C61: an order has been in doubt for too long, or too many are.
+    InDoubt,
+    /// The facts about an order contradict each other.
+    Disputed,
 }
 
 impl VetoCode {
@@ -69,7 +75,16 @@ impl VetoCode {
             Self::TotalExposure => "max_total_exposure",
             Self::FreeBalance => "free_balance",
             Self::DryRun => "dry_run",
+            Self::Unreconciled => "unreconciled",
+            Self::InDoubt => "in_doubt",
+            Self::Disputed => "disputed",
         }
+    }
+
+    /// Its bit among those that refused; the same for ever, since it is stored.
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        self as u32
     }
 }
 
@@ -104,7 +119,7 @@ pub struct Veto {
     pub value: Decimal,
     /// The figure that it allows.
     pub limit: Decimal,
-    /// Every rule that refused, as bits in the order of [`RULES`].
+    /// Every rule that refused, as bits; see [`VetoCode::bit`].
     pub failed: u32,
 }
 
@@ -117,7 +132,7 @@ impl Veto {
 
     /// The codes of every rule that refused.
     pub fn failed_codes(&self) -> impl Iterator<Item = VetoCode> + '_ {
-        RULES.iter().enumerate().filter(|(bit, _)| self.failed & (1 << bit) != 0).map(|(_, rule)| rule.code)
+        RULES.iter().map(|rule| rule.code).filter(|code| self.failed & (1 << code.bit()) != 0)
     }
 }
 
@@ -164,9 +179,12 @@ pub struct Rule {
 }
 
 /// All rules, in the order in which they are asked. `dry_run` is last: it only speaks when nothing else refused.
-pub const RULES: [Rule; 14] = [
+pub const RULES: [Rule; 17] = [
     Rule { code: VetoCode::KillSwitch, key: "kill switch", check: kill },
     Rule { code: VetoCode::Paused, key: "paused", check: paused },
+    Rule { code: VetoCode::Unreconciled, key: "reconciled", check: unreconciled },
+    Rule { code: VetoCode::InDoubt, key: "orders in doubt", check: in_doubt },
+    Rule { code: VetoCode::Disputed, key: "disputed orders", check: disputed },
     Rule { code: VetoCode::StaleData, key: "max_quote_age_ms", check: stale },
     Rule { code: VetoCode::Quantity, key: "max_order_qty", check: quantity },
     Rule { code: VetoCode::LotSize, key: "lot_size", check: lot },
@@ -199,6 +217,18 @@ fn kill(review: &Review<'_>) -> Option<Breach> {
 fn paused(review: &Review<'_>) -> Option<Breach> {
     let latches = review.gate.latches();
     ((latches.paused || latches.stopping) && review.is_entry()).then_some(NOTHING)
+}
+
+fn unreconciled(review: &Review<'_>) -> Option<Breach> {
+    (review.gate.standing().unreconciled && review.is_entry()).then_some(NOTHING)
+}
+
+fn in_doubt(review: &Review<'_>) -> Option<Breach> {
+    (review.gate.standing().doubtful && review.is_entry()).then_some(NOTHING)
+}
+
+fn disputed(review: &Review<'_>) -> Option<Breach> {
+    (review.gate.standing().disputed && review.is_entry()).then_some(NOTHING)
 }
 
 fn stale(review: &Review<'_>) -> Option<Breach> {

@@ -6,7 +6,7 @@ use super::gate::{Decision, RiskGate};
 use super::limits::VetoCode;
 use crate::domain::InstrumentIx;
 use crate::instance::{Control, Cx, Event, Outbox, RiskIn};
-use crate::orders::{CancelReason, CancelRequest, CancelScope, Intent};
+use crate::orders::{CancelReason, CancelRequest, CancelScope, Intent, Standing};
 use crate::spec::{InstanceSpec, OnStop};
 
 /// Owner of the gate.
@@ -40,6 +40,15 @@ impl Risk {
                 self.gate.exposure_mut().on_ended(&ended);
                 self.tell_funds(cx, out);
             }
+            RiskIn::Hold(terms, rest) => {
+                self.gate.hold_again(cx.quotes, &terms, rest);
+                self.tell_funds(cx, out);
+            }
+            RiskIn::Bust(fill) => {
+                self.gate.exposure_mut().on_bust(&fill);
+                self.tell_funds(cx, out);
+            }
+            RiskIn::Standing(standing) => self.gate.stand(standing),
             RiskIn::Control(control) => self.on_control(cx, control, out),
         }
     }
@@ -79,7 +88,14 @@ impl Risk {
                 self.tell_funds(cx, out);
                 None
             }
+            // Not an entry passes before the order stage says that it has looked at everything.
+            Control::Reconcile(_) if !cx.spec.venue.is_certain => {
+                self.gate.stand(Standing { unreconciled: true, ..self.gate.standing() });
+                None
+            }
             Control::Stop(OnStop::Keep)
+            | Control::Reconcile(_)
+            | Control::Resolve(..)
             | Control::Resume
             | Control::ClearKill
             | Control::Start

@@ -27,6 +27,9 @@ pub const fn applies(code: VetoCode, kind: StrategyKind) -> Applies {
         (
             VetoCode::KillSwitch
             | VetoCode::Paused
+            | VetoCode::Unreconciled
+            | VetoCode::InDoubt
+            | VetoCode::Disputed
             | VetoCode::StaleData
             | VetoCode::Quantity
             | VetoCode::LotSize
@@ -79,7 +82,9 @@ fn limit_text(code: VetoCode, spec: &InstanceSpec) -> String {
         spec.instruments.iter().map(|i| format!("{} {}", i.symbol, step(i).normalize())).collect::<Vec<_>>().join(", ")
     };
     match code {
-        VetoCode::KillSwitch | VetoCode::Paused => "exits only while set".to_owned(),
+        VetoCode::KillSwitch | VetoCode::Paused | VetoCode::Unreconciled | VetoCode::InDoubt | VetoCode::Disputed => {
+            "exits only while set".to_owned()
+        }
         VetoCode::StaleData => format!("{} ms", risk.max_quote_age_ms),
         VetoCode::Quantity => {
             risk.max_order_qty.map_or_else(|| "greater than 0".to_owned(), |qty| format!("{qty} base units"))

@@ -2,7 +2,9 @@
 
 mod backtest;
 mod feed;
+mod line;
 mod market;
+mod path;
 mod recovery;
 mod rng;
 mod scheduler;
@@ -11,7 +13,9 @@ mod walk;
 
 pub use backtest::Backtest;
 pub use feed::{Feed, FeedEvent, Gap, Recording, ReplayFeed, interval_of};
+pub use line::Line;
 pub use market::{SyntheticError, SyntheticFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles};
+pub(crate) use recovery::rerun_outside;
 pub use recovery::{Diverged, Recovered, recover};
 pub use rng::SeededRng;
 pub use scheduler::{Next, Scheduler, SchedulerState};

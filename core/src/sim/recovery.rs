@@ -1,7 +1,7 @@
 //! Recovery: an instance as it was, from a snapshot and the journal after it.
 //!
 //! Runs the inputs after the snapshot again through the same stages. The feed brings most of them back by itself; what
-//! came from outside (an operator's command, a change of settings, an order that the kill switch kept back) stands in
+//! came from outside (an operator's command, a change of settings, an order that was kept back) stands in
 //! the journal with its place and is put in there. Promises: each fact that comes out is compared with the stored one,
 //! and the first difference ends it; nothing is written or sent. Never: guesses.
 
@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use super::feed::Feed;
 use super::scheduler::Scheduler;
-use crate::domain::{OrderNo, Purpose, Timestamp};
-use crate::instance::{Audit, Effect, Fact, FactRecord, InstanceState, Message, Revision, RiskIn, Stages, Worklist};
+use crate::domain::{ClientId, OrderNo, Purpose, Timestamp};
+use crate::instance::{
+    Audit, Effect, Fact, FactRecord, Input, InstanceState, Message, Outside, Revision, RiskIn, Stages, Worklist,
+};
 use crate::risk::Latches;
 use crate::spec::InstanceSpec;
 
@@ -125,28 +127,96 @@ pub fn recover(
     if let Some(first) = facts.first().map(|fact| fact.seq).filter(|first| *first != last + 1) {
         return Err(Diverged::Gap { last, first });
     }
-    let outside = facts.iter().filter_map(Outside::of).collect();
-    let mut rerun = Rerun { list, stages, scheduler, stored: facts.into(), outside, compared: 0 };
-    while !rerun.stored.is_empty() {
+    let recorded = facts.iter().filter_map(Recorded::of).collect();
+    let journal = Journal { stored: facts.into(), compared: 0 };
+    let mut rerun = Rerun { list, stages, scheduler, journal, recorded };
+    while !rerun.journal.stored.is_empty() {
         rerun.advance()?;
     }
-    let Rerun { list, stages, scheduler, compared, .. } = rerun;
+    let Rerun { list, stages, scheduler, journal: Journal { compared, .. }, .. } = rerun;
     Ok(Recovered { list, stages, scheduler, compared })
+}
+
+/// The same for an instance whose venue lies beyond a network: every input is in the journal. What of its orders and
+/// questions had left is not known, so none leaves again.
+///
+/// # Errors
+/// [`Diverged`] as soon as what comes out is not what is stored.
+pub(crate) fn rerun_outside(mut instance: Outside, facts: Vec<FactRecord>) -> Result<Outside, Diverged> {
+    let last = instance.list.facts_written();
+    if let Some(first) = facts.first().map(|fact| fact.seq).filter(|first| *first != last + 1) {
+        return Err(Diverged::Gap { last, first });
+    }
+    let mut recorded: VecDeque<Recorded> = facts.iter().filter_map(Recorded::of).collect();
+    let mut journal = Journal { stored: facts.into(), compared: 0 };
+    while !journal.stored.is_empty() {
+        let here = (instance.list.inputs(), instance.list.steps());
+        if let Some(next) = recorded.pop_front_if(|next| (next.inputs, next.steps) == here) {
+            let at = next.at;
+            match next.what {
+                What::Command(audit) => _ = instance.list.command_first(at, audit),
+                What::Revise(revision) => instance.revise(at, *revision),
+                What::Withhold(order) => _ = instance.list.withhold(order),
+                What::Cross(order, with) => _ = instance.list.cross(order, with),
+                What::Input(input) => instance.take_in(at, input),
+            }
+        } else if !instance.step() {
+            journal.missing()?;
+        }
+        drop(instance.drain_effects());
+        journal.compare(&mut instance.list)?;
+    }
+    instance.work();
+    drop(instance.drain_effects());
+    Ok(instance)
+}
+
+/// What must come out yet.
+struct Journal {
+    stored: VecDeque<FactRecord>,
+    compared: u64,
+}
+
+impl Journal {
+    /// The next stored fact can come out no more.
+    fn missing(&mut self) -> Result<(), Diverged> {
+        self.stored
+            .pop_front()
+            .map_or(Ok(()), |stored| Err(Diverged::Missing { seq: stored.seq, stored: Box::new(stored) }))
+    }
+
+    fn compare(&mut self, list: &mut Worklist) -> Result<(), Diverged> {
+        if !list.has_facts() {
+            return Ok(());
+        }
+        let mut found = list.drain_facts().into_iter();
+        for fact in found.by_ref() {
+            let Some(stored) = self.stored.pop_front() else {
+                // Past the end of the journal: this is news.
+                list.keep_facts(std::iter::once(fact).chain(found).collect());
+                return Ok(());
+            };
+            if fact != stored {
+                let (stored, found) = (Box::new(stored), Box::new(fact));
+                return Err(Diverged::Fact { seq: stored.seq, stored, found });
+            }
+            self.compared += 1;
+        }
+        Ok(())
+    }
 }
 
 struct Rerun {
     list: Worklist,
     stages: Stages,
     scheduler: Scheduler,
-    /// What must come out yet.
-    stored: VecDeque<FactRecord>,
+    journal: Journal,
     /// What must be put in yet.
-    outside: VecDeque<Outside>,
-    compared: u64,
+    recorded: VecDeque<Recorded>,
 }
 
 /// What came from outside the feed, and its place: inputs taken and messages handled before it.
-struct Outside {
+struct Recorded {
     at: Timestamp,
     inputs: u64,
     steps: u64,
@@ -157,14 +227,18 @@ enum What {
     Command(Audit),
     Revise(Box<Revision>),
     Withhold(OrderNo),
+    Cross(OrderNo, ClientId),
+    Input(Input),
 }
 
-impl Outside {
+impl Recorded {
     fn of(record: &FactRecord) -> Option<Self> {
         let (steps, what) = match &record.fact {
             Fact::Control(audit) => (audit.step, What::Command((**audit).clone())),
             Fact::Revised(revision) => (revision.step, What::Revise(revision.clone())),
             Fact::Withheld { order, step } => (*step, What::Withhold(*order)),
+            Fact::Crossed { order, with, step } => (*step, What::Cross(*order, *with)),
+            Fact::Input { input, step } => (*step, What::Input((**input).clone())),
             Fact::Gap(_)
             | Fact::GridPlanned(_)
             | Fact::Note(..)
@@ -178,7 +252,13 @@ impl Outside {
             | Fact::Ended(_)
             | Fact::Guarded(..)
             | Fact::RoundTrip(_)
-            | Fact::DayClosed(_) => return None,
+            | Fact::DayClosed(_)
+            | Fact::LateFill(..)
+            | Fact::Bust(_)
+            | Fact::Reopened(_)
+            | Fact::InDoubt(..)
+            | Fact::Standing(_)
+            | Fact::Reconciled(_) => return None,
         };
         Some(Self { at: record.at, inputs: record.cause.saturating_sub(1), steps, what })
     }
@@ -194,74 +274,66 @@ impl Rerun {
             } else if self.list.has_effects() {
                 self.carry_out();
             } else if self.is_overdue() || !self.scheduler.release(&mut self.list) {
-                return self
-                    .stored
-                    .pop_front()
-                    .map_or(Ok(()), |stored| Err(Diverged::Missing { seq: stored.seq, stored: Box::new(stored) }));
+                return self.journal.missing();
             }
         }
-        self.compare()
+        self.journal.compare(&mut self.list)
     }
 
     /// Puts what came from outside next in, when this is its place.
     fn put_in(&mut self) -> bool {
         let here = (self.list.inputs(), self.list.steps());
-        let Some(next) = self.outside.front().filter(|next| (next.inputs, next.steps) == here) else { return false };
+        let Some(next) = self.recorded.front().filter(|next| (next.inputs, next.steps) == here) else { return false };
         // A visit home begins with what waits to leave.
         if self.list.has_effects() {
             self.carry_out();
             return true;
         }
         let at = next.at;
-        match self.outside.pop_front().map(|next| next.what) {
+        match self.recorded.pop_front().map(|next| next.what) {
             // With messages waiting it came ahead of them; without, that is the same.
             Some(What::Command(audit)) => self.list.command_first(at, audit),
             Some(What::Revise(revision)) => self.scheduler.revise(&mut self.list, at, revision.spec, revision.keys),
             // Such an order does not wait to leave: the comparison will say so.
-            Some(What::Withhold(_)) | None => return false,
+            Some(What::Withhold(_) | What::Cross(..) | What::Input(_)) | None => return false,
         };
         true
+    }
+
+    /// The order that was kept back then because another one was in its way, when this effect is it.
+    fn crossed(&self, effect: &Effect) -> Option<(OrderNo, ClientId)> {
+        match (effect, self.recorded.front().map(|next| &next.what)) {
+            (Effect::Place(place), Some(What::Cross(order, with))) if place.terms().order == *order => {
+                Some((*order, *with))
+            }
+            (Effect::Place(_) | Effect::Withdraw(_) | Effect::Wake(_) | Effect::Ask(_), _) => None,
+        }
     }
 
     /// True when the next stored fact can come out no more: nothing waits, and all inputs up to its own are taken.
     fn is_overdue(&self) -> bool {
         let taken = self.list.inputs();
-        self.stored.front().is_some_and(|next| next.cause <= taken + u64::from(next.fact.is_input()))
+        self.journal.stored.front().is_some_and(|next| next.cause <= taken + u64::from(next.fact.is_input()))
     }
 
     /// Everything before is in the journal: what is to leave, leaves, but for what was kept back then.
     fn carry_out(&mut self) {
         for effect in self.list.drain_effects() {
-            let withheld = match (&effect, self.outside.front().map(|next| &next.what)) {
+            if let Some((order, with)) = self.crossed(&effect) {
+                self.recorded.pop_front();
+                self.list.cross(order, with);
+                continue;
+            }
+            let withheld = match (&effect, self.recorded.front().map(|next| &next.what)) {
                 (Effect::Place(place), Some(What::Withhold(order))) => {
                     place.terms().purpose == Purpose::Entry && place.terms().order == *order
                 }
-                (Effect::Place(_) | Effect::Withdraw(_) | Effect::Wake(_), _) => false,
+                (Effect::Place(_) | Effect::Withdraw(_) | Effect::Wake(_) | Effect::Ask(_), _) => false,
             };
             if withheld {
-                self.outside.pop_front();
+                self.recorded.pop_front();
             }
             self.scheduler.apply(&mut self.list, effect, withheld);
         }
-    }
-
-    fn compare(&mut self) -> Result<(), Diverged> {
-        if !self.list.has_facts() {
-            return Ok(());
-        }
-        let mut found = self.list.drain_facts().into_iter();
-        for fact in found.by_ref() {
-            let Some(stored) = self.stored.pop_front() else {
-                // Past the end of the journal: this is news.
-                self.list.keep_facts(std::iter::once(fact).chain(found).collect());
-                return Ok(());
-            };
-            if fact != stored {
-                let (stored, found) = (Box::new(stored), Box::new(fact));
-                return Err(Diverged::Fact { seq: stored.seq, stored, found });
-            }
-            self.compared += 1;
-        }
-        Ok(())
     }
 }

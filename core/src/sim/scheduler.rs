@@ -1,7 +1,8 @@
 //! Virtual time: decides what the instance hears next, the same way for a backtest and for live actors on paper.
 //!
 //! Owns the feed, the paper venue and the one timer. Promises: inputs are released only while the worklist is empty;
-//! ties go by (time, kind, insertion): arrivals at the venue, then timers, then the price. Never: looks at a clock.
+//! ties go by (time, kind, insertion): arrivals at the venue, answers and silence on the line, then timers, then the
+//! price. Never: looks at a clock.
 //!
 //! A candle becomes four points. A candle that could touch nothing (no order in reach, nobody watching the price) is
 //! released whole; what the stages see is the same.
@@ -9,44 +10,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::feed::{Feed, FeedEvent};
+use super::line::Line;
+use super::path::Path;
 use super::venue::PaperVenue;
 use crate::domain::{Candle, InstrumentIx, OrderNo, Price, Qty, Timestamp};
 use crate::instance::{Effect, MarketIn, Message, OrdersIn, Shift, Worklist};
-use crate::orders::Report;
+use crate::orders::{Report, Request};
 use crate::spec::{InstanceSpec, Intrabar};
-
-/// A candle on its way along its four points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Path {
-    instrument: InstrumentIx,
-    candle: Candle,
-    points: [Price; 4],
-    next: u8,
-}
-
-impl Path {
-    fn new(instrument: InstrumentIx, candle: Candle, intrabar: Intrabar, long: bool) -> Self {
-        let Candle { open, high, low, close, .. } = candle;
-        let low_first = match intrabar {
-            Intrabar::Ohlc => false,
-            Intrabar::Olhc => true,
-            Intrabar::Pessimistic => long,
-        };
-        let points = if low_first { [open, low, high, close] } else { [open, high, low, close] };
-        Self { instrument, candle, points, next: 0 }
-    }
-
-    /// Open at the first millisecond, the extremes at one and two thirds, close and the whole at the last one.
-    fn at(&self) -> Timestamp {
-        let length = self.candle.close_time.since(self.candle.open_time);
-        match self.next {
-            0 => self.candle.open_time,
-            1 => self.candle.open_time + (length + 1) / 3,
-            2 => self.candle.open_time + (length + 1) * 2 / 3,
-            _ => self.candle.close_time,
-        }
-    }
-}
 
 /// What is stored of a scheduler.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +31,8 @@ pub struct SchedulerState {
     pub wake: Option<Timestamp>,
     /// Events taken from the feed.
     pub cursor: u64,
+    /// What gets lost between instance and venue; `None`: nothing does.
+    pub line: Option<Box<Line>>,
 }
 
 /// What the scheduler would do next.
@@ -75,6 +47,7 @@ pub enum Next {
 #[derive(Clone, Copy)]
 enum Step {
     Arrival(Timestamp),
+    Line(Timestamp),
     Wakeup(Timestamp),
     Begin(Timestamp),
     Point(Timestamp),
@@ -86,6 +59,7 @@ impl Step {
     const fn at(self) -> Timestamp {
         match self {
             Self::Arrival(at)
+            | Self::Line(at)
             | Self::Wakeup(at)
             | Self::Begin(at)
             | Self::Point(at)
@@ -111,8 +85,8 @@ impl Scheduler {
     /// A scheduler at the start of a feed.
     #[must_use]
     pub fn new(spec: &InstanceSpec, feed: Box<dyn Feed>) -> Self {
-        let state =
-            SchedulerState { venue: PaperVenue::new(spec), paths: Vec::new(), met: false, wake: None, cursor: 0 };
+        let (venue, line) = (PaperVenue::new(spec), Line::new(spec));
+        let state = SchedulerState { venue, paths: Vec::new(), met: false, wake: None, cursor: 0, line };
         Self::resume(spec, feed, state)
     }
 
@@ -133,6 +107,9 @@ impl Scheduler {
     pub fn revise(&mut self, list: &mut Worklist, at: Timestamp, spec: InstanceSpec, keys: String) -> u64 {
         let Shift { transfer, .. } = Shift::between(list.spec(), &spec);
         self.state.venue.revise(spec.venue_model, transfer);
+        if let Some(line) = &mut self.state.line {
+            line.revise(spec.faults);
+        }
         (self.intrabar, self.latency_ms) = (spec.venue_model.intrabar, spec.venue_model.latency_ms);
         list.revise(at, spec, keys)
     }
@@ -192,12 +169,15 @@ impl Scheduler {
         let price = self.price_step(coming, watch);
         let wakeup = self.state.wake.map(Step::Wakeup);
         let arrival = self.state.venue.next_arrival().map(Step::Arrival);
-        // A timer alone must not keep an ended feed alive.
+        let line = self.state.line.as_deref();
+        // A timer alone must not keep an ended feed alive, unless it is about a message that got lost.
         if price.is_none() && arrival.is_none() {
-            return None;
+            let finds_out = |line: &&Line| line.is_busy(self.state.wake.unwrap_or_default());
+            line.filter(finds_out)?;
         }
-        // The first of equals wins: arrivals, timers, price.
-        [arrival, wakeup, price].into_iter().flatten().min_by_key(|step| step.at())
+        let line = line.and_then(Line::next).map(Step::Line);
+        // The first of equals wins: arrivals, the line, timers, price.
+        [arrival, line, wakeup, price].into_iter().flatten().min_by_key(|step| step.at())
     }
 
     /// The next price: a point of a candle under way, or what the feed brings; the former first when they are equal.
@@ -223,7 +203,8 @@ impl Scheduler {
     /// for another within the minute: only a venue without any order is quiet then.
     fn is_quiet(&self, instrument: InstrumentIx, candle: &Candle, watch: bool) -> bool {
         let venue = &self.state.venue;
-        let timer = self.state.wake.is_some_and(|wake| wake <= candle.close_time);
+        let line = self.state.line.as_deref().and_then(Line::next);
+        let timer = [self.state.wake, line].into_iter().flatten().any(|due| due <= candle.close_time);
         let untouched = if self.single { venue.is_quiet(instrument, candle) } else { venue.is_idle() };
         !self.expand && !watch && !timer && untouched
     }
@@ -235,6 +216,15 @@ impl Scheduler {
         match step {
             Step::Arrival(at) => {
                 self.state.venue.arrive(at, &mut self.reports);
+                if let Some(line) = &mut self.state.line {
+                    line.answered(at, &mut self.reports);
+                }
+                self.tell(at, list);
+            }
+            Step::Line(at) => {
+                if let Some(line) = &mut self.state.line {
+                    line.step(at, &mut self.reports);
+                }
                 self.tell(at, list);
             }
             Step::Wakeup(at) => {
@@ -279,13 +269,11 @@ impl Scheduler {
     fn walk(&mut self, which: usize, list: &mut Worklist) {
         let path = &mut self.state.paths[which];
         let (at, instrument, candle) = (path.at(), path.instrument, path.candle);
-        if let Some(price) = path.points.get(usize::from(path.next)).copied() {
-            path.next += 1;
-            let last = path.next == 4;
-            if self.meet(at, instrument, price, list) || !last {
-                list.input(at, Message::Market(MarketIn::Point(instrument, price)));
-                return;
-            }
+        if let Some((price, last)) = path.take()
+            && (self.meet(at, instrument, price, list) || !last)
+        {
+            list.input(at, Message::Market(MarketIn::Point(instrument, price)));
+            return;
         }
         self.state.paths.remove(which);
         list.input(at, Message::Market(MarketIn::Candle(instrument, candle)));
@@ -307,6 +295,9 @@ impl Scheduler {
     /// The venue at a new price. True: it has something to tell, and told it.
     fn meet(&mut self, at: Timestamp, instrument: InstrumentIx, price: Price, list: &mut Worklist) -> bool {
         self.state.venue.point(at, instrument, price, &mut self.reports);
+        if let Some(line) = &mut self.state.line {
+            line.news(at, &mut self.reports);
+        }
         let news = !self.reports.is_empty();
         self.tell(at, list);
         news
@@ -326,15 +317,40 @@ impl Scheduler {
             Effect::Place(order) if killed && order.terms().purpose == crate::domain::Purpose::Entry => {
                 list.withhold(order.terms().order);
             }
-            Effect::Place(order) => self.state.venue.place(at, *order),
-            Effect::Withdraw(order) => self.state.venue.cancel(at, order),
+            Effect::Place(order) => {
+                if self.sends(at, order.terms().order, Request::Place) {
+                    self.state.venue.place(at, *order);
+                }
+            }
+            Effect::Withdraw(order) => {
+                if self.sends(at, order, Request::Cancel) {
+                    self.state.venue.cancel(at, order);
+                }
+            }
             Effect::Wake(wake) => self.state.wake = wake,
+            // A venue that is certain is asked nothing.
+            Effect::Ask(ask) => {
+                if let Some(line) = &mut self.state.line {
+                    line.ask(at, at + self.latency_ms, ask);
+                }
+            }
         }
+    }
+
+    fn sends(&mut self, at: Timestamp, order: OrderNo, request: Request) -> bool {
+        self.state.line.as_deref_mut().is_none_or(|line| line.sends(at, order, request))
     }
 
     /// Asks the venue to withdraw an order by its number alone: the last resort when no stage can be asked.
     pub fn withdraw(&mut self, at: Timestamp, order: OrderNo) {
         self.state.venue.cancel(at, order);
+    }
+
+    /// True while requests are under way, orders wait for their first point, or the instance may still be finding out
+    /// what became of a lost message.
+    #[must_use]
+    pub fn is_busy(&self, now: Timestamp) -> bool {
+        self.state.venue.is_busy() || self.state.line.as_deref().is_some_and(|line| line.is_busy(now))
     }
 
     /// Latency of the venue, ms.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{
     Candle, Fill, Instrument, InstrumentIx, Notional, OrderKind, OrderNo, Price, Qty, Quote, Side, Timestamp, TradeId,
 };
-use crate::orders::{RejectCode, Report, Terms};
+use crate::orders::{CancelRefusal, RejectCode, Report, Terms};
 use crate::risk::ApprovedOrder;
 use crate::spec::{InstanceSpec, QueueModel, VenueModel};
 
@@ -168,7 +168,7 @@ impl PaperVenue {
                 }
             }
         }
-        Report::CancelRejected(order)
+        Report::CancelRejected(order, CancelRefusal::TooLate)
     }
 
     /// True when no point of this candle could fill anything and nothing arrives before its end.

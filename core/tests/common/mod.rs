@@ -18,7 +18,9 @@ use supervisor_core::params::{Reader, Table, Value};
 use supervisor_core::sim::{
     Backtest, PaperVenue, Recording, ReplayFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles,
 };
-use supervisor_core::spec::{Capital, InstanceSpec, Mode, OnStop, RiskLimits, VenueModel};
+use supervisor_core::spec::{
+    Capital, ExitRules, InstanceSpec, Mode, OnStop, RiskLimits, VenueFaults, VenueModel, VenueTraits,
+};
 use supervisor_core::strategy::{Note, StrategyParams};
 
 pub const MINUTE: i64 = 60_000;
@@ -106,6 +108,9 @@ pub fn spec(strategy: &str, venue: &str, risk: &str) -> InstanceSpec {
         risk: read(&risk, |reader| RiskLimits::read(reader, 90_000)),
         order_timeout_ms: 86_400_000,
         on_stop: OnStop::CancelEntries,
+        venue: VenueTraits::PAPER,
+        exits: ExitRules::default(),
+        faults: VenueFaults::default(),
     }
 }
 
@@ -226,6 +231,7 @@ pub fn event_line(event: &Event) -> String {
         Event::RoundTrip(trip) => format!("trip {} {:?}", trip.profit(), trip.exit),
         Event::Guarded(_, why) => format!("guarded {why:?}"),
         Event::Watch(on) => format!("watch {on}"),
+        Event::Late(order, life) => format!("{} had ended as {life}", order.0),
         Event::Wake(None) => "wake never".to_owned(),
         Event::Wake(Some(at)) => format!("wake {}", at.millis()),
         Event::Intent(i) => format!("intent {} {} {} {:?} {}", i.side, i.qty, kind_text(i.kind), i.purpose, i.reason),
@@ -304,7 +310,8 @@ pub fn check(spec: &InstanceSpec, stages: &Stages, venue: &PaperVenue, about: &s
     let open: Vec<_> = desk.open().keys().copied().collect();
     let held: Vec<_> = exposure.holds().keys().copied().collect();
     assert_eq!(open, held, "{about}: open orders and holds");
-    if venue.next_arrival().is_none() {
+    // Where messages get lost, the desk finds out only later.
+    if venue.next_arrival().is_none() && !spec.faults.any() {
         let mut live = venue.live();
         live.sort();
         assert_eq!(open, live, "{about}: open orders of desk and venue");

@@ -251,12 +251,12 @@ fn backups_beside_a_busy_recorder_are_whole() {
 struct Stamping;
 
 impl crate::migrate::Migration for Stamping {
-    fn fact(&self, from: u32, payload: &[u8]) -> Result<Vec<u8>, String> {
+    fn fact(&self, from: u32, _: &InstanceKey, payload: &[u8]) -> Result<Vec<u8>, String> {
         Ok([format!("from {from}: ").as_bytes(), payload].concat())
     }
 
-    fn snapshot(&self, from: u32, payload: &[u8]) -> Result<Vec<u8>, String> {
-        self.fact(from, payload)
+    fn snapshot(&self, from: u32, instance: &InstanceKey, payload: &[u8]) -> Result<Vec<u8>, String> {
+        self.fact(from, instance, payload)
     }
 }
 

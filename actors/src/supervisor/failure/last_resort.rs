@@ -131,7 +131,7 @@ impl Handler<Abandoned> for Supervisor {
         let rest = match outcome {
             Ok(Remains { state: Some(state), life, .. }) => {
                 let rest = unguarded(&entry.card.spec, &state);
-                entry.card.brief = Brief::of(&state);
+                entry.card.brief = Brief::of(&state, &entry.card.spec);
                 entry.card.life = Some(life);
                 entry.card.last = Some(Arc::from(state));
                 rest

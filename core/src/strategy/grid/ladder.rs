@@ -301,9 +301,11 @@ impl Ladder {
             // Asking again says nothing new.
             VetoCode::DryRun => u64::MAX,
             // Over as soon as the next quote or the end of the window.
-            VetoCode::Duplicate | VetoCode::StaleData => self.candles + 1,
+            VetoCode::Duplicate | VetoCode::StaleData | VetoCode::Unreconciled => self.candles + 1,
             VetoCode::KillSwitch
             | VetoCode::Paused
+            | VetoCode::InDoubt
+            | VetoCode::Disputed
             | VetoCode::Quantity
             | VetoCode::LotSize
             | VetoCode::TickSize

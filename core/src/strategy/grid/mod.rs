@@ -371,7 +371,12 @@ impl Strategy for Grid {
                 self.halts.stopping = true;
             }
             Control::Start => self.halts.stopping = false,
-            Control::Revise { .. } | Control::Quarantine | Control::Release | Control::ParkStreak => {}
+            Control::Revise { .. }
+            | Control::Quarantine
+            | Control::Release
+            | Control::ParkStreak
+            | Control::Reconcile(_)
+            | Control::Resolve(..) => {}
         }
         // Other limits may admit what was refused before.
         if !matches!(control, Control::Resume | Control::Start | Control::ClearKill | Control::Revise { .. }) {

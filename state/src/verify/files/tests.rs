@@ -184,10 +184,10 @@ fn a_copy_that_a_crash_left_behind_is_cleared_up_by_the_next_start() {
     fs::write(left.join("db"), "half").unwrap();
     struct None;
     impl crate::migrate::Migration for None {
-        fn fact(&self, _: u32, _: &[u8]) -> Result<Vec<u8>, String> {
+        fn fact(&self, _: u32, _: &InstanceKey, _: &[u8]) -> Result<Vec<u8>, String> {
             Err("none".to_string())
         }
-        fn snapshot(&self, _: u32, _: &[u8]) -> Result<Vec<u8>, String> {
+        fn snapshot(&self, _: u32, _: &InstanceKey, _: &[u8]) -> Result<Vec<u8>, String> {
             Err("none".to_string())
         }
     }

@@ -1,0 +1,208 @@
+//! How the ledger learns from its instances: fact by fact, or all at once after a recovery.
+
+use super::account::Flow;
+use super::book::Known;
+use super::{CLOCKS_MS, Ledger, LedgerError};
+use crate::domain::{ClientId, Fill, InstanceId, Notional, OrderNo, Qty, Timestamp, TradeId};
+use crate::instance::{Control, Fact, FactRecord, Input, Stages};
+use crate::orders::{Life, Order, OrderEnded, Report, Terms};
+use crate::position::Position;
+use crate::spec::InstanceSpec;
+
+/// What an instance has after its recovery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The epoch of its orders to come.
+    pub epoch: u32,
+    /// Number of its newest fact.
+    pub facts: u64,
+    /// Newest order number that it gave, vetoed ones included.
+    pub last: OrderNo,
+    /// Its quote units, holds included.
+    pub cash: Notional,
+    /// Its base units, one for each instrument.
+    pub positions: Vec<Qty>,
+    /// Its orders that are not settled.
+    pub orders: Vec<RecoveredOrder>,
+}
+
+/// One order of an instance after its recovery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredOrder {
+    /// What it is.
+    pub terms: Terms,
+    /// The epoch of its name.
+    pub epoch: u32,
+    /// Where it stands.
+    pub life: Life,
+    /// Base units executed.
+    pub filled: Qty,
+    /// When it was sent.
+    pub sent: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Newest number of the venue's that is known.
+    pub seq: Option<u64>,
+    /// Executions counted.
+    pub trades: Vec<TradeId>,
+}
+
+impl Recovered {
+    /// What these stages have, `facts` facts in; `last` is the newest order number that their gate gave. Settled orders
+    /// that are still at hand come with the others: a late execution is theirs, too.
+    #[must_use]
+    pub fn of(stages: &Stages, facts: u64, last: OrderNo) -> Self {
+        let desk = stages.orders.desk();
+        Self {
+            epoch: desk.epoch(),
+            facts,
+            last,
+            cash: stages.risk.gate().exposure().cash(),
+            positions: stages.orders.positions().iter().map(Position::qty).collect(),
+            orders: desk.unsettled().chain(desk.closed()).map(RecoveredOrder::from).collect(),
+        }
+    }
+
+    /// Newest number that may have been given before its epoch, as far as its orders tell.
+    fn floor(&self) -> OrderNo {
+        let own = self.orders.iter().filter(|order| order.epoch == self.epoch);
+        own.map(|order| OrderNo(order.terms.order.0.saturating_sub(1))).min().unwrap_or(self.last)
+    }
+}
+
+impl From<&Order> for RecoveredOrder {
+    fn from(order: &Order) -> Self {
+        Self {
+            terms: order.terms,
+            epoch: order.epoch,
+            life: order.life,
+            filled: order.filled,
+            sent: order.sent,
+            ended: order.life.is_over().then_some(order.news),
+            seq: (order.seq > 0).then_some(order.seq),
+            trades: order.trades.iter().map(|trade| trade.id).chain(order.voided.iter().copied()).collect(),
+        }
+    }
+}
+
+impl Ledger {
+    /// Takes a fact that an instance recorded. Those that have counted before change nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError::Stranger`]; [`LedgerError::Gap`] when facts before it are missing: then [`Ledger::rebuild`].
+    pub fn follow(&mut self, instance: InstanceId, record: &FactRecord) -> Result<(), LedgerError> {
+        let member = self.members.get_mut(&instance).ok_or(LedgerError::Stranger { instance })?;
+        match member.advance(record.seq) {
+            None => Ok(()),
+            Some(true) => {
+                self.learn(instance, record);
+                Ok(())
+            }
+            Some(false) => Err(LedgerError::Gap { instance, expected: member.followed() + 1, found: record.seq }),
+        }
+    }
+
+    fn learn(&mut self, instance: InstanceId, record: &FactRecord) {
+        let (at, key) = (record.at, |order: OrderNo| (instance, order));
+        match &record.fact {
+            Fact::Approved { terms, .. } => self.approved(at, instance, terms),
+            Fact::Vetoed { veto, .. } | Fact::WouldSubmit { veto, .. } => self.gave(instance, veto.order),
+            Fact::OrderMoved(order, life) => self.book.moved(at, key(*order), *life),
+            Fact::OrderRefused(order, _) | Fact::LateFill(order, _) | Fact::InDoubt(order, _) => {
+                self.book.heard(at, key(*order), None);
+            }
+            Fact::Fill(fill) => self.count(at, instance, fill, true),
+            Fact::Bust(fill) => self.count(at, instance, fill, false),
+            Fact::Ended(ended) => self.ended(at, instance, ended),
+            Fact::Reopened(order) => self.book.reopened(at, key(*order)),
+            Fact::Withheld { order, .. } | Fact::Crossed { order, .. } => {
+                self.book.moved(at, key(*order), Life::NeverSent);
+            }
+            Fact::Revised(revision) => self.revise(&revision.spec),
+            Fact::Control(audit) => {
+                if let (Control::Reconcile(epoch), Some(member)) = (audit.control, self.members.get_mut(&instance)) {
+                    member.begin(epoch);
+                }
+            }
+            Fact::Input { input, .. } => {
+                if let Input::Report(Report::State(view)) = **input {
+                    self.book.heard(at, key(view.order), Some(view.seq));
+                }
+            }
+            Fact::Gap(_)
+            | Fact::GridPlanned(_)
+            | Fact::Note(..)
+            | Fact::CancelWanted(_)
+            | Fact::Guarded(..)
+            | Fact::RoundTrip(_)
+            | Fact::DayClosed(_)
+            | Fact::Standing(_)
+            | Fact::Reconciled(_) => {}
+        }
+    }
+
+    fn gave(&mut self, instance: InstanceId, order: OrderNo) {
+        if let Some(member) = self.members.get_mut(&instance) {
+            member.gave(order);
+        }
+    }
+
+    /// It is known from here on, so that its news finds it; in the way of others it is once it has passed the port.
+    fn approved(&mut self, at: Timestamp, instance: InstanceId, terms: &Terms) {
+        self.gave(instance, terms.order);
+        let Ok(symbol) = self.symbol(instance, terms.instrument) else { return };
+        let epoch = self.members.get(&instance).map_or(0, super::Member::epoch);
+        self.book.know(Known::new(at, ClientId { instance, epoch, order: terms.order }, symbol, *terms));
+    }
+
+    fn ended(&mut self, at: Timestamp, instance: InstanceId, ended: &OrderEnded) {
+        self.approved(at, instance, &ended.terms);
+        self.book.moved(at, (instance, ended.terms.order), ended.life);
+        self.book.prune(at - self.venue.look_back_ms);
+    }
+
+    /// An execution moves what its instance holds; a void one moves it back. One that counted as somebody else's does so
+    /// no more.
+    fn count(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill, is_valid: bool) {
+        let Ok(symbol) = self.symbol(instance, fill.instrument) else { return };
+        let flow = Flow::from(fill);
+        let (flow, qty) = if is_valid { (flow, fill.qty) } else { (flow.back(), -fill.qty) };
+        if let Some(member) = self.members.get_mut(&instance) {
+            member.take(fill.instrument, flow);
+        }
+        self.outside.owned(symbol, fill.trade);
+        self.book.filled(at, (instance, fill.order), fill.trade, qty);
+        self.comparison.counted(fill.at.min(at + CLOCKS_MS));
+    }
+
+    /// Takes what an instance has after its recovery in the place of all that was followed. Orders that it does not
+    /// know, it lost: the venue's next list shows them as orphans.
+    pub fn rebuild(&mut self, at: Timestamp, spec: &InstanceSpec, recovered: &Recovered) {
+        self.register(at, spec, 0);
+        let instance = spec.id;
+        if let Some(member) = self.members.get_mut(&instance) {
+            member.replace(recovered.facts, recovered.last, recovered.cash, &recovered.positions);
+            member.begin_after(recovered.epoch, recovered.floor());
+        }
+        self.book.forget(instance, |_| false);
+        for order in &recovered.orders {
+            self.recover(at, instance, order);
+        }
+    }
+
+    fn recover(&mut self, at: Timestamp, instance: InstanceId, order: &RecoveredOrder) {
+        let Ok(symbol) = self.symbol(instance, order.terms.instrument) else { return };
+        order.trades.iter().for_each(|trade| self.outside.owned(symbol, *trade));
+        let id = ClientId { instance, epoch: order.epoch, order: order.terms.order };
+        self.book.put(Known {
+            life: order.life,
+            filled: order.filled,
+            seq: order.seq,
+            ended: order.ended,
+            trades: order.trades.iter().copied().collect(),
+            placed: true,
+            touched: at,
+            ..Known::new(order.sent, id, symbol, order.terms)
+        });
+    }
+}
