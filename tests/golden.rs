@@ -1,12 +1,16 @@
-//! Stores that earlier versions wrote: each opens, and every bot in it is as the report of its last run says.
+//! Stores that earlier versions wrote: each opens, every bot in it is as the report of its last run says, and its
+//! journal comes out again when its inputs are run again, so that a store whose program was killed goes on as well.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
-use supervisor_actors::offline;
+use supervisor_actors::{feeds, offline};
 use supervisor_config::{InstanceConfig, instance_from_text};
-use supervisor_state::StateDir;
+use supervisor_core::instance::FactRecord;
+use supervisor_core::sim::recover;
+use supervisor_state::{InstanceKey, StateDir, Store};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -30,6 +34,17 @@ fn bot(name: &str) -> InstanceConfig {
     instance_from_text(&text, Path::new(name), &crate::common::accounts(), &[], &Default::default()).unwrap()
 }
 
+/// Runs all that happened to a bot again, from its beginning; answers how many facts were compared. `placed`: commands
+/// know their places.
+fn run_again(store: &Store, bot: &InstanceConfig, placed: bool) -> usize {
+    let key = InstanceKey::new(bot.spec.id.as_str()).unwrap();
+    let stored = store.facts(&key, None, usize::MAX).unwrap();
+    let facts = stored.iter().map(|fact| postcard::from_bytes::<FactRecord>(&fact.payload).unwrap());
+    let facts = facts.take_while(|record| placed || !record.fact.is_input()).collect();
+    let recovered = recover(Arc::new(bot.spec.clone()), feeds::build(bot).unwrap(), None, facts);
+    recovered.unwrap_or_else(|diverged| panic!("{key}: {diverged}")).compared as usize
+}
+
 #[test]
 fn a_store_of_every_version_opens_and_every_bot_is_as_it_was() {
     let mut versions: Vec<PathBuf> = std::fs::read_dir(golden()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -43,6 +58,9 @@ fn a_store_of_every_version_opens_and_every_bot_is_as_it_was() {
         let lock = StateDir::acquire(&dir).unwrap();
         let opened = offline::open(&lock, &dir.join("backups")).unwrap();
         assert!(opened.told.is_none(), "{}: nothing was lost", version.display());
+        let placed = !version.ends_with("v1");
+        let compared = ["grid-a.toml", "trend-b.toml"].map(|name| run_again(&opened.store, &bot(name), placed));
+        assert!(compared.iter().all(|compared| *compared > 100), "{}: {compared:?}", version.display());
         drop(opened);
         let report: Value = serde_json::from_slice(&std::fs::read(version.join("report.json")).unwrap()).unwrap();
         for (name, then) in ["grid-a.toml", "trend-b.toml"].iter().zip(report["items"].as_array().unwrap()) {

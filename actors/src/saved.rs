@@ -48,7 +48,7 @@ pub enum SavedError {
         stored: String,
     },
     /// An older state that says less of the executions of an order than is kept of them today.
-    #[error("its order {} was filled for {filled} in {count} executions, and only of one it is known what that was", .order.0)]
+    #[error("order {} was filled for {filled} in {count} executions; only of one is it known what it was", .order.0)]
     Executions {
         /// Whose.
         order: OrderNo,

@@ -1,7 +1,7 @@
 //! The seat of an instance at its account's ledger, on accounts whose bots must not trade with each other.
 //!
-//! Promises: an entry that would trade with another order of the account is named before it leaves, and is in the way of
-//! others from the moment it may go. Never: keeps an exit; asks a venue.
+//! Promises: an entry that would trade with another order of the account is named before it leaves, and is in the way
+//! of others from the moment it may go. Never: keeps an exit; asks a venue.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,9 +44,11 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Sits down with what the instance has after its recovery; its orders are named by the number of its life.
+    /// Sits down with what the instance has after its recovery; its orders are named by the number of its life. `None`:
+    /// the account has no ledger.
     #[must_use]
-    pub fn take(ledger: Arc<Mutex<Ledger>>, epoch: u32, list: &Worklist, stages: &Stages) -> Self {
+    pub fn at(ledgers: &Ledgers, account: &str, epoch: u32, list: &Worklist, stages: &Stages) -> Option<Self> {
+        let ledger = ledgers.get(account)?.clone();
         let desk = stages.orders.desk();
         let numbers = desk.unsettled().chain(desk.closed()).map(|order| order.terms.order);
         let last = numbers.max().unwrap_or(OrderNo(0));
@@ -54,7 +56,7 @@ impl Seat {
         recovered.orders.iter_mut().for_each(|order| order.epoch = epoch);
         let (spec, at) = (list.spec(), list.clock());
         lock(&ledger).rebuild(at, spec, &recovered);
-        Self { instance: spec.id, ledger, epoch }
+        Some(Self { instance: spec.id, ledger, epoch })
     }
 
     /// Takes what has happened.

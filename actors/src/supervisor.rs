@@ -254,8 +254,7 @@ impl Supervisor {
             Speed::Times(times) => Some(fast_f64(times)),
         };
         let generation = entry.card.generation;
-        let ledger = self.ledgers.get(&entry.card.config.account).cloned();
-        let seat = ledger.map(|ledger| Seat::take(ledger, life.number, &list, &stages));
+        let seat = Seat::at(&self.ledgers, &entry.card.config.account, life.number, &list, &stages);
         let (arbiter, beat) = self.pool.lane(entry.lane);
         let score = Score {
             spec: list.spec().clone(),

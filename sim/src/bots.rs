@@ -1,7 +1,7 @@
 //! Who decides for the wild bots, and the prices that all bots see.
 //!
-//! Promises: a wild bot wants something from a generator of its own; what it may have is for the gate to say. Prices and
-//! candles are made of what the network brought, so a cut of the public stream is a gap.
+//! Promises: a wild bot wants something from a generator of its own; what it may have is for the gate to say. Prices
+//! and candles are made of what the network brought, so a cut of the public stream is a gap.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use supervisor_core::instance::{Audit, Control};
 use supervisor_core::orders::{CancelReason, ExitReason, Life, Origin, Reason, Terms, Trade};
 use supervisor_core::risk::{RULES, Veto, VetoCode};
 use supervisor_core::sim::{Backtest, Recording, ReplayFeed, SyntheticInstrument, SyntheticSpec, synthetic_candles};
-use supervisor_core::spec::{ExitRules, VenueFaults, VenueTraits};
+use supervisor_core::spec::{ExitRules, VenueTraits};
 
 use super::*;
 
@@ -74,8 +74,8 @@ fn dec(digits: i64, scale: u32) -> Decimal {
 
 #[test]
 fn every_field_has_the_name_and_the_place_of_the_core() {
-    let (mut guards, mut orders) = (String::new(), 0);
-    for (strategy, seed) in [(GRID, 1), (TREND, 2), (TREND, 3)] {
+    let (mut phases, mut orders) = (BTreeSet::new(), 0);
+    for (strategy, seed) in [(GRID, 1), (TREND, 2), (&format!("{GRID}\nstop_loss_price = 98"), 3)] {
         let spec = spec(strategy);
         let mut run = running(&spec, seed);
         while run.advance() {
@@ -85,12 +85,15 @@ fn every_field_has_the_name_and_the_place_of_the_core() {
             assert!(bytes(&read) == written, "the same bytes");
             let (names, ours) = (serde_json::to_value(&state).unwrap(), serde_json::to_value(&read).unwrap());
             assert_eq!(names, ours);
-            guards.push_str(&names["stages"]["orders"]["monitor"]["guards"][0]["phase"].to_string());
+            let guard = &names["stages"]["orders"]["monitor"]["guards"][0];
+            let phase = guard["phase"].as_object().and_then(|phase| phase.keys().next()).cloned();
+            phases.insert(phase.or(guard["phase"].as_str().map(str::to_owned)));
             orders += state.stages.orders.desk().open().len();
         }
     }
     assert!(orders > 100, "{orders}");
-    assert!(["armed", "closing", "sent"].iter().all(|phase| guards.contains(phase)), "{guards}");
+    let wanted = [None, Some("armed"), Some("closing"), Some("sent")].map(|phase| phase.map(str::to_owned));
+    assert_eq!(phases, wanted.into());
 }
 
 fn terms(order: u64, kind: OrderKind) -> Terms {
@@ -156,7 +159,10 @@ fn state_of_2(spec: &InstanceSpec, desk: v2::Desk, guards: Vec<Option<v2::Guard>
                     next: OrderNo(5),
                     latches: gate.latches(),
                     exposure: gate.exposure().clone(),
-                    recent: VecDeque::from([v2::Recent { at: NOW, terms: terms(4, OrderKind::Market { bound: None }) }]),
+                    recent: VecDeque::from([v2::Recent {
+                        at: NOW,
+                        terms: terms(4, OrderKind::Market { bound: None }),
+                    }]),
                     capital: Some(Notional::new(dec(10_000, 0))),
                     approved: 4,
                     vetoed: 2,
@@ -267,7 +273,7 @@ fn what_version_2_cannot_have_written_is_refused() {
     let spec = spec(GRID);
     let with = |order: v2::Order| migrated(&spec, state_of_2(&spec, desk(Vec::new(), vec![order]), vec![None])).err();
     assert_eq!(with(filled(1)), None);
-    let told = "its order 1 was filled for 1.25 in 2 executions, and only of one it is known what that was";
+    let told = "order 1 was filled for 1.25 in 2 executions; only of one is it known what it was";
     assert_eq!(with(v2::Order { trades: vec![TradeId(1), TradeId(2)], ..filled(1) }).as_deref(), Some(told));
     assert!(with(v2::Order { trades: Vec::new(), ..filled(1) }).unwrap().contains("in 0 executions"));
     assert!(with(v2::Order { filled: Qty::ZERO, ..filled(1) }).unwrap().contains("filled for 0 in 1"));
@@ -292,7 +298,7 @@ fn a_change_of_settings_of_version_2_is_the_same_change() {
     let revision = v2::Revision { spec: spec_of_2(old.clone()), keys: keys.to_owned(), step: 77 };
     let written = bytes(&(head, revision));
     let wanted = Revision { spec: old, keys: keys.to_owned(), step: 77 };
-    assert_eq!((wanted.spec.venue, wanted.spec.faults), (VenueTraits::PAPER, VenueFaults::default()));
+    assert!(wanted.spec.venue == VenueTraits::PAPER && !wanted.spec.faults.any());
     assert_eq!(wanted.spec.exits, ExitRules::default());
     let found = Migrate.fact(2, &key("bot"), &written).unwrap();
     assert_eq!(found, bytes(&record(8, Fact::Revised(Box::new(wanted)))));
@@ -329,14 +335,12 @@ fn a_veto_of_version_2_names_the_same_rules() {
         let (code, value, limit) = (VetoCode::DryRun, dec(1, 0), dec(2, 0));
         let veto = Veto { order, tag, instrument, side, kind, qty, purpose, origin, code, value, limit, failed };
         let written = bytes(&record(9, Fact::Vetoed { veto, reason }));
-        // Kind, and the code as the last but three of what a veto says.
-        assert_eq!((written[5], &written[written.len() - 9..written.len() - 8]), (4, [13].as_slice()).min((4, &[13])));
         assert_eq!(Migrate.fact(2, &key("bot"), &written), Ok(written));
         let then: Vec<_> = (0..14).filter(|bit| failed & (1 << bit) != 0).map(|bit| RULES_OF_2[bit]).collect();
         assert_eq!(veto.failed_codes().collect::<Vec<_>>(), then);
         known += then.len();
     }
-    assert_eq!(known, 1 + 2 + 6 + 14);
+    assert_eq!(known, 1 + 2 + 7 + 14);
     assert!(RULES.len() > RULES_OF_2.len());
 }
 

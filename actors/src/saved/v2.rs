@@ -252,12 +252,14 @@ impl State {
     }
 }
 
-/// There was the paper venue only, and nothing of it got lost.
+/// There was the paper venue only, and nothing got lost: what the program reads from a file that says nothing of it, so
+/// that no bot finds its settings changed.
 impl From<Spec> for InstanceSpec {
     fn from(spec: Spec) -> Self {
         let Spec { id, instruments, timeframe, capital, mode, venue_model, .. } = spec;
         let Spec { strategy, risk, order_timeout_ms, on_stop, .. } = spec;
-        let (venue, exits, faults) = (VenueTraits::PAPER, ExitRules::default(), VenueFaults::default());
+        let (venue, exits) = (VenueTraits::PAPER, ExitRules::default());
+        let faults = VenueFaults { seed: 1, ..VenueFaults::default() };
         Self {
             id,
             instruments,

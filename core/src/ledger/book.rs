@@ -263,11 +263,6 @@ impl Book {
         }
     }
 
-    /// True when no order may be at the venue, and none ended after this moment.
-    pub fn is_quiet(&self, since: Timestamp) -> bool {
-        !self.live.values().any(Known::may_trade) && self.ends.last().is_none_or(|(end, _)| *end <= since)
-    }
-
     /// Forgets what ended before this moment.
     pub fn prune(&mut self, before: Timestamp) {
         while let Some(&(_, key)) = self.ends.first().filter(|(end, _)| *end < before) {

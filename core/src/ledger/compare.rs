@@ -56,8 +56,6 @@ pub(super) type Sheet = BTreeMap<Asset, (Decimal, Decimal)>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Comparison {
     opening: Option<Timestamp>,
-    /// What a statement had more than we, while it waits to be the opening.
-    candidate: Option<(Timestamp, BTreeMap<Asset, Decimal>)>,
     /// Newest execution that counts, by the venue's clock.
     newest: Timestamp,
     compared: Option<Timestamp>,
@@ -98,25 +96,15 @@ impl Comparison {
         assets.into_iter().map(|asset| (asset, (expected(asset), total(asset)))).collect()
     }
 
-    /// The first statement is the opening: at once while nothing can be under way (`is_quiet`), else as soon as two in
-    /// a row are apart from ours by the same amounts and executions were read past the first. Answers these amounts.
-    pub fn open(
-        &mut self,
-        as_of: Timestamp,
-        sheet: &Sheet,
-        is_quiet: bool,
-        is_read: impl Fn(Timestamp) -> bool,
-    ) -> Option<BTreeMap<Asset, Decimal>> {
-        let apart = sheet.iter().map(|(asset, (ours, theirs))| (*asset, theirs - ours));
-        let apart: BTreeMap<Asset, Decimal> = apart.collect();
-        self.compared = Some(as_of);
-        let first = self.candidate.take().filter(|(_, before)| *before == apart).map_or(as_of, |(first, _)| first);
-        if is_quiet || (first < as_of && is_read(first)) {
-            self.opening = Some(as_of);
-            return Some(apart);
-        }
-        self.candidate = Some((first, apart));
-        None
+    /// The first statement is the opening; answers how much of each asset it has that nobody holds yet.
+    pub fn open(&mut self, as_of: Timestamp, sheet: &Sheet) -> BTreeMap<Asset, Decimal> {
+        (self.opening, self.compared) = (Some(as_of), Some(as_of));
+        sheet.iter().map(|(asset, (expected, stated))| (*asset, stated - expected)).collect()
+    }
+
+    /// True for an execution that the opening statement has in it.
+    pub fn is_in_opening(&self, when: Timestamp) -> bool {
+        self.opening.is_some_and(|opening| when <= opening)
     }
 
     /// Compares a statement after the opening.

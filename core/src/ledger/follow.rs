@@ -162,7 +162,7 @@ impl Ledger {
     }
 
     /// An execution moves what its instance holds; a void one moves it back. One that counted as somebody else's does so
-    /// no more.
+    /// no more, and what the opening statement had in it was nobody's until now.
     fn count(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill, is_valid: bool) {
         let Ok(symbol) = self.symbol(instance, fill.instrument) else { return };
         let flow = Flow::from(fill);
@@ -171,12 +171,15 @@ impl Ledger {
             member.take(fill.instrument, flow);
         }
         self.outside.owned(symbol, fill.trade);
+        if let Some(pair) = self.pair(symbol).filter(|_| is_valid && self.comparison.is_in_opening(fill.at)) {
+            self.outside.hand_over(pair, flow);
+        }
         self.book.filled(at, (instance, fill.order), fill.trade, qty);
         self.comparison.counted(fill.at.min(at + CLOCKS_MS));
     }
 
-    /// Takes what an instance has after its recovery in the place of all that was followed. Orders that it does not
-    /// know, it lost: the venue's next list shows them as orphans.
+    /// Takes what an instance has after its recovery in the place of all that was followed: for an instance whose facts
+    /// are not all there. Orders that it does not know, it lost: the venue's next list shows them as orphans.
     pub fn rebuild(&mut self, at: Timestamp, spec: &InstanceSpec, recovered: &Recovered) {
         self.register(at, spec, 0);
         let instance = spec.id;

@@ -146,7 +146,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// An account of which nothing is known. Its first statement should come before its first order.
+    /// An account of which nothing is known. Its first statement is the opening: what it has beyond the capital of the
+    /// instances is nobody's.
     #[must_use]
     pub fn new(venue: VenueTraits) -> Self {
         Self {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::book::{Key, Known};
-use super::compare::{Comparison, Sheet};
+use super::compare::Comparison;
 use super::outside::Foreign;
 use super::polls::GUARD_MS;
 use super::{Balance, BalanceNews, CLOCKS_MS, Difference, Ledger, LedgerError, Poll, VenueOrder, VenueTrade};
@@ -175,15 +175,9 @@ impl Ledger {
         if self.comparison.opening().is_some() {
             return self.comparison.compare(at, as_of, &sheet);
         }
-        self.open(at, as_of, &sheet)
-    }
-
-    fn open(&mut self, at: Timestamp, as_of: Timestamp, sheet: &Sheet) -> Vec<BalanceNews> {
-        let is_quiet = self.book.is_quiet(at - self.venue.settle_ms);
-        let is_read = |since| self.polls.have_read(since);
-        let Some(apart) = self.comparison.open(as_of, sheet, is_quiet, is_read) else { return Vec::new() };
-        apart.into_iter().for_each(|(asset, amount)| self.outside.give(asset, amount));
-        self.outside.opened(as_of);
+        for (asset, amount) in self.comparison.open(as_of, &sheet) {
+            self.outside.give(asset, amount);
+        }
         vec![BalanceNews::Opened(as_of)]
     }
 

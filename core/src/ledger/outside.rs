@@ -116,6 +116,12 @@ impl Outside {
         *self.holds.entry(asset).or_default() += amount;
     }
 
+    /// What one execution moved was nobody's and has an owner now.
+    pub fn hand_over(&mut self, (base, quote): Pair, flow: Flow) {
+        self.give(base, -flow.base.get());
+        self.give(quote, -flow.quote.get());
+    }
+
     /// An order of others, as the venue says it stands; one that is over is let go. News that is older than what is
     /// known changes nothing. True: it is open.
     pub fn adopt(&mut self, at: Timestamp, order: &VenueOrder, orphan: bool) -> bool {
@@ -178,13 +184,6 @@ impl Outside {
         if let Some(foreign) = self.trades.remove(&(symbol, trade)).filter(|foreign| foreign.counted) {
             self.shift(&foreign, flow(&foreign.trade).back());
         }
-    }
-
-    /// The opening statement is taken: what happened after it counts.
-    pub fn opened(&mut self, opening: Timestamp) {
-        let late = |foreign: &&Foreign| !foreign.counted && foreign.trade.at > opening;
-        let late: Vec<Foreign> = self.trades.values().filter(late).copied().collect();
-        late.into_iter().for_each(|foreign| self.put(Foreign { counted: true, ..foreign }));
     }
 
     /// Executions of a symbol were read up to here; what no reading will bring again is forgotten.

@@ -205,11 +205,6 @@ impl Polls {
         self.listed.map(|(_, as_of)| as_of)
     }
 
-    /// True when the executions of every symbol were read past this moment of the venue.
-    pub(super) fn have_read(&self, since: Timestamp) -> bool {
-        self.trades.values().all(|reading| reading.read.is_some_and(|read| read > since))
-    }
-
     /// Open orders were listed. False: a later question has its answer already.
     pub(super) fn listed(&mut self, at: Timestamp, as_of: Timestamp, asked_at: Timestamp) -> bool {
         if self.listed.is_some_and(|(newest, _)| newest > asked_at) {

@@ -13,6 +13,8 @@ use crate::spec::VenueTraits;
 
 /// First and longest pause between two questions, ms.
 const PAUSE_MS: (i64, i64) = (1_000, 30_000);
+/// How far our clock may lie ahead of the venue's for a look to count at the first try, ms.
+const ASIDE_MS: i64 = 500;
 /// Ages of a doubt at which people are told, ms: an alert, a page.
 pub const TOLD_AT_MS: [i64; 2] = [30_000, 120_000];
 
@@ -82,21 +84,27 @@ impl Doubt {
         self.next = self.next.min(at);
     }
 
-    /// A question leaves.
-    pub fn asked(&mut self, at: Timestamp) {
+    /// A question leaves. The looks that can prove an absence come as soon as they count: one when the order cannot be
+    /// born any more, the second one apart enough from the first.
+    pub fn asked(&mut self, at: Timestamp, sent: Timestamp, venue: &VenueTraits) {
         let (first, longest) = PAUSE_MS;
-        self.next = at + (first << self.tries.min(5)).min(longest);
+        let next = at + (first << self.tries.min(5)).min(longest);
         self.tries = self.tries.saturating_add(1);
+        let counts = venue.born_by(sent) + ASIDE_MS;
+        self.next = if at < counts { next.min(counts) } else { next };
     }
 
     /// A look did not find it. `sent`: when it was approved.
-    pub fn on_not_found(&mut self, venue_now: Timestamp, sent: Timestamp, venue: &VenueTraits) {
+    pub fn on_not_found(&mut self, at: Timestamp, venue_now: Timestamp, sent: Timestamp, venue: &VenueTraits) {
         let born_by = venue.born_by(sent);
         if venue_now <= born_by {
             return;
         }
         match self.absent {
-            None => self.absent = Some(venue_now),
+            None => {
+                self.absent = Some(venue_now);
+                self.next = self.next.min(at + venue.margin_ms + ASIDE_MS);
+            }
             Some(first) => {
                 let apart = venue_now.since(first) >= venue.margin_ms;
                 self.twice |= apart && venue_now > born_by + venue.margin_ms;
@@ -171,7 +179,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             let now = doubt.next;
-            doubt.asked(now);
+            doubt.asked(now, at(-60_000), &VENUE);
             pauses.push(doubt.next.since(now));
         }
         assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
@@ -191,18 +199,31 @@ mod tests {
         ];
         for (steps, proven) in looks {
             let mut doubt = Doubt::new(Why::Silence, at(2_000), at(2_000));
-            steps.iter().for_each(|(now, _)| doubt.on_not_found(at(*now), at(0), &VENUE));
+            steps.iter().for_each(|(now, _)| doubt.on_not_found(at(*now), at(*now), at(0), &VENUE));
             assert!(!doubt.is_absent(), "without the executions");
             doubt.on_traded(&traded(0, 13_001, false), at(0), &VENUE);
             assert_eq!(doubt.is_absent(), proven, "{steps:?}");
         }
         for (from, until, unexplained) in [(1, 13_001, false), (0, 13_000, false), (0, 13_001, true)] {
             let mut doubt = Doubt::new(Why::Silence, at(2_000), at(2_000));
-            [14_000, 19_000].iter().for_each(|now| doubt.on_not_found(at(*now), at(0), &VENUE));
+            [14_000, 19_000].iter().for_each(|now| doubt.on_not_found(at(*now), at(*now), at(0), &VENUE));
             doubt.on_traded(&traded(from, until, unexplained), at(0), &VENUE);
             assert!(!doubt.is_absent(), "{from} {until} {unexplained}");
             assert!(doubt.wants_trades());
         }
+    }
+
+    #[test]
+    fn the_looks_that_prove_an_absence_come_as_soon_as_they_count() {
+        let mut doubt = Doubt::new(Why::Silence, at(2_000), at(2_000));
+        let mut asked = Vec::new();
+        while !doubt.twice {
+            let now = doubt.next;
+            doubt.asked(now, at(0), &VENUE);
+            doubt.on_not_found(now + 40, now + 20, at(0), &VENUE);
+            asked.push(now.millis());
+        }
+        assert_eq!(asked, [2_000, 3_000, 5_000, 9_000, 13_500, 19_040]);
     }
 
     #[test]
@@ -223,7 +244,7 @@ mod tests {
         for (why, first) in [(Why::Owed, (false, true)), (Why::Excess, (true, false)), (Why::Bust, (true, false))] {
             let mut doubt = Doubt::new(why, at(0), at(0));
             assert_eq!((doubt.wants_state(), doubt.wants_trades()), first, "{why:?}");
-            doubt.asked(at(0));
+            doubt.asked(at(0), at(-60_000), &VENUE);
             let second = (true, why.is_of_counts());
             assert_eq!((doubt.wants_state(), doubt.wants_trades()), second, "{why:?}, again");
         }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use supervisor_core::domain::{Fill, InstrumentIx, Notional, OrderNo, Qty, Side, Timestamp};
 use supervisor_core::instance::{Audit, Control, Effect, Fact, FactRecord, Input, MarketIn, Outside, OutsideState};
 use supervisor_core::orders::{
@@ -96,7 +98,7 @@ impl Bench {
 
     /// What comes back of it when only `facts` of those after `state` were durable.
     pub fn restarted(&self, state: Option<&OutsideState>, facts: &[FactRecord]) -> Self {
-        let bot = Outside::recover(self.spec.clone(), state.cloned(), facts.to_vec()).unwrap();
+        let bot = Outside::recover(self.spec.clone(), state.map(stored), stored(facts)).unwrap();
         let placed = self.placed.clone();
         let mut bench = Self { placed, ..Self::with(self.spec.clone(), bot, self.now, self.venue.clone()) };
         bench.take();
@@ -242,7 +244,10 @@ impl Bench {
     pub fn pass(&mut self, ms: i64) {
         let until = self.now + ms;
         self.answer();
+        let mut turns = 0;
         while let Some(wake) = self.bot.wake().filter(|wake| *wake <= at(until)) {
+            turns = if wake.millis() > self.now { 0 } else { turns + 1 };
+            assert!(turns < 100, "the bot asks again at once, whatever it is told");
             self.now = self.now.max(wake.millis());
             self.wake();
             self.answer();
@@ -337,6 +342,11 @@ impl Bench {
             held: (held_qty, held_value),
         }
     }
+}
+
+/// What comes back of what is stored.
+fn stored<T: Serialize + ?Sized, Back: DeserializeOwned>(what: &T) -> Back {
+    postcard::from_bytes(&postcard::to_allocvec(what).unwrap()).unwrap()
 }
 
 /// See [`Bench::counted`].

@@ -1,18 +1,18 @@
 //! What must be true, compared with the venue's own truth.
 //!
 //! Owns what has been seen of every bot: approvals, sends, fills, ends, digests. Promises: each invariant of the fault
-//! catalogue is looked at after each step, as far as the step could break it, and all of them at each restart and at the
-//! end; the first violation names the invariant, the bot, the order and what was expected. Never: tells the process
-//! anything.
+//! catalogue is looked at after each step, as far as the step could break it, and all of them at each restart and at
+//! the end; the first violation names the invariant, the bot, the order and what was expected. Never: tells the
+//! process anything.
 //!
-//! | M1 | `rest`: what the ledger expects is what the venue holds |
-//! | M2, M3, M8 | `sends`: durable before sent, once, and not while the kill latch is durable |
-//! | M4, M5, M6 | `orders`: fills once and true, sums within the order, ends with evidence |
-//! | M7 | `exposure`: what may fill at the venue is covered by position and holds of the gate |
-//! | M9 | not here: paper and live are kept apart by types, and there is no live transport in this crate |
-//! | M10 | `recovery`: what comes back is what was durable |
-//! | M11 | `rest`: without faults everything comes to agree |
-//! | M12 | `bounds`: no queue grows without end |
+//! - M1: `rest`: what the ledger expects is what the venue holds
+//! - M2, M3, M8: `sends`: durable before sent, once, and not while the kill latch is durable
+//! - M4, M5, M6: `orders`: fills once and true, sums within the order, ends with evidence
+//! - M7: `exposure`: what may fill at the venue is covered by position and holds of the gate
+//! - M9: not here: paper and live are kept apart by types, and there is no live transport in this crate
+//! - M10: `recovery`: what comes back is what was durable
+//! - M11: `rest`: without faults everything comes to agree
+//! - M12: `bounds`: no queue grows without end
 
 mod bounds;
 mod exposure;
@@ -21,12 +21,12 @@ mod recovery;
 mod rest;
 mod sends;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use supervisor_core::domain::{ClientId, Fill, InstanceId, OrderNo, Qty, Symbol, Timestamp, TradeId};
-use supervisor_core::instance::{Fact, FactRecord};
-use supervisor_core::orders::{Life, Terms};
+use supervisor_core::instance::{Fact, FactRecord, Input};
+use supervisor_core::orders::{Life, Report, Terms};
 
 use crate::plan::Plan;
 use crate::process::Process;
@@ -90,10 +90,12 @@ struct Watched {
     counted: BTreeMap<TradeKey, (u64, Fill)>,
     /// Executions declared void, with the number of their fact.
     voided: BTreeMap<TradeKey, u64>,
-    /// Orders said never to have been accepted or sent, with the number of the fact.
+    /// Orders said never to have been accepted or sent, or refused, with the number of the fact: none is born later.
     absent: BTreeMap<OrderNo, (u64, Life)>,
     /// Orders that were told to be in dispute, with the number of the fact.
     disputed: BTreeMap<OrderNo, u64>,
+    /// Orders in doubt, to count how that ends.
+    doubted: BTreeSet<OrderNo>,
     /// Hashes of the state by the number of the last fact.
     digests: VecDeque<(u64, u64)>,
     batches: u64,
@@ -196,11 +198,17 @@ impl Checker {
                 self.seen.push((at, Seen::Approved(*terms)));
             }
             Fact::OrderMoved(order, life) => {
-                if matches!(life, Life::NeverAccepted | Life::NeverSent) {
+                if matches!(life, Life::NeverAccepted | Life::NeverSent | Life::Rejected) {
                     bot.absent.insert(*order, (record.seq, *life));
                 }
                 if *life == Life::Disputed {
                     bot.disputed.insert(*order, record.seq);
+                }
+                let was_doubted = bot.doubted.remove(order);
+                if *life == Life::Unknown {
+                    bot.doubted.insert(*order);
+                } else if was_doubted && *life != Life::NeverAccepted {
+                    self.tally.count("doubts resolved: found");
                 }
                 self.seen.push((at, Seen::Moved(*order, *life)));
             }
@@ -211,6 +219,14 @@ impl Checker {
                     self.fail("M4", now, at, Some(fill.order), text);
                 }
                 self.seen.push((at, Seen::Filled(*fill)));
+            }
+            Fact::Input { input, .. } => {
+                if let Input::Report(Report::Fill(fill)) = **input
+                    && let Some(symbol) = bot.symbols.get(fill.instrument.at())
+                    && bot.counted.contains_key(&(*symbol, fill.trade))
+                {
+                    self.tally.count("duplicate fills dropped");
+                }
             }
             Fact::Bust(fill) => {
                 if let Some(symbol) = bot.symbols.get(fill.instrument.at()) {
@@ -231,7 +247,6 @@ impl Checker {
             | Fact::Control(_)
             | Fact::Revised(_)
             | Fact::Withheld { .. }
-            | Fact::Input { .. }
             | Fact::Crossed { .. }
             | Fact::LateFill(..)
             | Fact::Reopened(_)

@@ -1,8 +1,9 @@
-//! One supervisor: its bots, the ledgers of its accounts, its port. Production code decides; this only carries messages.
+//! One supervisor: its bots, the ledgers of its accounts, its port. Production code decides; this only carries
+//! messages.
 //!
-//! Work goes by the moment and then by the bot's place in the list. Promises: facts are written before anything leaves,
-//! and an order leaves only once they are durable, by the rule that the live conductor goes by. Never: keeps anything
-//! over its death but what is on the disk.
+//! Work goes by the moment and then by the bot's place in the list. Promises: facts are written before anything
+//! leaves, and an order leaves only once they are durable, by the rule that the live conductor goes by. Never: keeps
+//! anything over its death but what is on the disk.
 
 mod hear;
 mod send;

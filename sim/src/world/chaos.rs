@@ -141,6 +141,9 @@ impl World {
     /// The private stream is cut or back.
     pub(super) fn on_private(&mut self) {
         let is_up = self.is_private_up();
+        if !is_up {
+            self.ground.tally.count("disconnects of the private stream");
+        }
         let told = self.with(|process, ground| process.on_stream(ground, is_up));
         if let Err(died) = told {
             self.bury(died);

@@ -130,22 +130,19 @@ fn a_recovered_instance_takes_the_place_of_what_was_followed() {
 fn an_instance_can_come_with_its_recovery() {
     let mut ledger = Ledger::new(VenueTraits::OUTSIDE);
     ledger.rebuild(at(0), &spec("a", ("1000", "0"), &[BTC, ETH]), &recovered());
-    assert_eq!(ledger.on_balances(at(1_000), at(1_000), &[]), vec![], "an order is live: one statement may be early");
-    let mut ledger_before = ledger.clone();
-    let stated =
-        [Balance { asset: asset("USDT"), total: dec("4000") }, Balance { asset: asset("BTC"), total: dec("0.8") }];
-    assert_eq!(ledger.on_balances(at(2_000), at(2_000), &stated), vec![]);
-    assert_eq!(ledger.on_balances(at(3_000), at(3_000), &stated), vec![], "executions were not read yet");
-    for name in [BTC, ETH] {
-        ledger.on_trades(at(3_500), at(-90_000_000), at(3_500), symbol(name), &[]);
-    }
+    let balance = |name, total| Balance { asset: asset(name), total: dec(total) };
+    let stated = [balance("USDT", "4000"), balance("BTC", "0.9")];
     assert_eq!(ledger.on_balances(at(4_000), at(4_000), &stated), vec![BalanceNews::Opened(at(4_000))]);
-    assert_eq!(ledger.expected(asset("USDT")), dec("4000"));
-    assert_eq!(ledger.unowned(asset("USDT")), dec("3080"));
-    // Once the orders are long over, the first statement will do.
-    ledger_before.follow(id("a"), &record(41, Fact::OrderMoved(OrderNo(3), Life::Canceled))).unwrap();
-    let late = VenueTraits::OUTSIDE.settle_ms + 1_000;
-    assert_eq!(ledger_before.on_balances(at(late), at(late), &stated), vec![BalanceNews::Opened(at(late))]);
+    assert_eq!((ledger.expected(asset("USDT")), ledger.unowned(asset("USDT"))), (dec("4000"), dec("3080")));
+    // An execution that the statement had in it is told now: what was nobody's is the instance's.
+    let trade = executed(Some(client("a", 1, 2)), 21, Side::Buy, "0.1", 4);
+    let (_, report) = ledger.on_trade_news(at(5_000), &trade).unwrap();
+    ledger.follow(id("a"), &record(41, Fact::Fill(fill_of(&report)))).unwrap();
+    assert_eq!((ledger.expected(asset("BTC")), ledger.unowned(asset("BTC"))), (dec("0.9"), dec("0")));
+    assert_eq!((ledger.expected(asset("USDT")), ledger.members()[&id("a")].cash()), (dec("4000"), money("909.99")));
+    // It is void: the venue takes it back after the statement.
+    ledger.follow(id("a"), &record(42, Fact::Bust(fill_of(&report)))).unwrap();
+    assert_eq!((ledger.expected(asset("BTC")), ledger.expected(asset("USDT"))), (dec("0.8"), dec("4010.01")));
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Order {
             }
             if at >= doubt.next {
                 let (wants_state, wants_trades) = (doubt.wants_state(), doubt.wants_trades());
-                doubt.asked(at);
+                doubt.asked(at, self.sent, &spec.venue);
                 if wants_state {
                     due.push(Due::Ask(Ask::Order(order)));
                 }

@@ -166,7 +166,7 @@ impl Desk {
         entry.ask_later(Why::Missing, at);
         let sent = entry.sent;
         if let Some(doubt) = &mut entry.doubt {
-            doubt.on_not_found(venue_now, sent, venue);
+            doubt.on_not_found(at, venue_now, sent, venue);
         }
         entry.is_absent()
     }
