@@ -20,13 +20,14 @@ const WIDTH_MAX: usize = 120;
 const TOUR: &str = "## The tour of one quote";
 
 /// What each crate may use of its siblings.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("core", &[]),
     ("state", &["supervisor-core"]),
     ("venues", &["supervisor-core"]),
     ("config", &["supervisor-core"]),
     ("actors", &["supervisor-core", "supervisor-state", "supervisor-venues", "supervisor-config"]),
     ("api", &["supervisor-core", "supervisor-actors"]),
+    ("sim", &["supervisor-core"]),
     (
         ".",
         &[

@@ -3,8 +3,8 @@
 //!
 //! The facts are those of a grid, one batch for each input that led to an order. Bots write at a pace of 20 orders a
 //! second each, or without pause, each its next batch as soon as the one before is durable: nothing could ask for more.
-//! Beside it, on the same disk: appends of as many bytes to a bare file, each with its fdatasync, at the pace of all bots
-//! together; and the commits of a live fleet as its recorder counts them.
+//! Beside it, on the same disk: appends of as many bytes to a bare file, each with its fdatasync, at the pace of all
+//! bots together; and the commits of a live fleet as its recorder counts them.
 
 use std::fs::File;
 use std::io::Write;

@@ -13,11 +13,12 @@ pub mod ledger;
 pub mod market;
 pub mod orders;
 pub mod params;
-#[cfg(test)]
-mod plain;
 pub mod position;
 pub mod risk;
 pub mod sim;
 pub mod spec;
 pub mod strategy;
 pub mod streak;
+
+#[cfg(test)]
+mod tests;

@@ -234,7 +234,8 @@ fn a_change_of_any_one_field_changes_the_digest() {
     }
 }
 
-/// Worst-case exposure against the caps after a purchase, at the lower of two marks: a rising price is no order of ours.
+/// Worst-case exposure against the caps after a purchase, at the lower of two marks: a rising price is no order of
+/// ours.
 fn check_caps(spec: &InstanceSpec, run: &Backtest, bought: &[InstrumentIx], marks: &[Price], about: &str) {
     let gate = run.stages().risk.gate();
     let Some(capital) = gate.capital() else { return };

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Directories that hold our Rust code.
-const ROOMS: [&str; 10] = ["src", "core", "actors", "venues", "state", "config", "api", "tests", "benches", "examples"];
+const ROOMS: [&str; 11] =
+    ["src", "core", "actors", "venues", "state", "config", "api", "sim", "tests", "benches", "examples"];
 
 /// One file of ours.
 pub struct Source {

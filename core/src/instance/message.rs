@@ -97,8 +97,8 @@ pub enum Control {
     Resolve(OrderNo, Life),
 }
 
-/// What comes from a venue beyond a network, or from whoever acts there for the instance. Nothing brings it again, so it
-/// is recorded before it counts.
+/// What comes from a venue beyond a network, or from whoever acts there for the instance. Nothing brings it again, so
+/// it is recorded before it counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Input {

@@ -1,8 +1,9 @@
-//! An instance whose venue lies beyond a network: every input is recorded, and recovery puts the recorded ones in again.
+//! An instance whose venue lies beyond a network: every input is recorded, and recovery puts the recorded ones in
+//! again.
 //!
-//! Owns its worklist, its stages and its timer. Promises: what comes back is what was durable, fact for fact; no effect of
-//! before is carried out again, for nobody knows which of them left: the order stage asks the venue instead. Never: takes
-//! an order for unsent because nothing is known of it.
+//! Owns its worklist, its stages and its timer. Promises: what comes back is what was durable, fact for fact; no effect
+//! of before is carried out again, for nobody knows which of them left: the order stage asks the venue instead. Never:
+//! takes an order for unsent because nothing is known of it.
 
 use std::sync::Arc;
 

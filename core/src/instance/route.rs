@@ -4,7 +4,7 @@ use super::fact::{Audit, Fact, Revision};
 use super::message::{Control, Event, Input, MarketIn, Message, OrdersIn, RiskIn, Shift, StrategyIn, StreakIn};
 use super::worklist::{Effect, Router};
 use crate::domain::{ClosedCandle, Fill, OrderNo, Quote};
-use crate::orders::{OrderEnded, Origin, Report};
+use crate::orders::{OrderEnded, Origin, Report, Standing};
 
 /// Turns one event into messages, facts and effects. Used by the live actors and by the backtest alike.
 #[inline]
@@ -30,14 +30,8 @@ pub fn route(event: Event, to: &mut Router<'_>) {
             to.record(Fact::Approved { terms: *order.terms(), reason });
             to.send(Message::Orders(OrdersIn::Submit(order)));
         }
-        Event::Vetoed { veto, reason } => {
-            to.record(Fact::Vetoed { veto, reason });
-            answer(veto, to);
-        }
-        Event::WouldSubmit { veto, reason } => {
-            to.record(Fact::WouldSubmit { veto, reason });
-            answer(veto, to);
-        }
+        Event::Vetoed { veto, reason } => answer(veto, Fact::Vetoed { veto, reason }, to),
+        Event::WouldSubmit { veto, reason } => answer(veto, Fact::WouldSubmit { veto, reason }, to),
         Event::Funds(ix, funds) => to.send(Message::Strategy(StrategyIn::Funds(ix, funds))),
         Event::Latches(latches) => to.send(Message::Strategy(StrategyIn::Latches(latches))),
         Event::Place(order) => to.effect(Effect::Place(order)),
@@ -58,28 +52,18 @@ pub fn route(event: Event, to: &mut Router<'_>) {
         Event::Wake(at) => to.effect(Effect::Wake(at)),
         Event::Audited(audit) => commanded(audit, to),
         Event::Revised { revision, shift } => revised(revision, shift, to),
-        Event::Withheld { order, step } => withheld(order, step, to),
+        Event::Withheld { order, step } => kept_back(order, Fact::Withheld { order, step }, to),
         Event::DayClosed(day) => to.record(Fact::DayClosed(day)),
         Event::Ask(ask) => to.effect(Effect::Ask(ask)),
         Event::Reopened(order) => to.record(Fact::Reopened(order)),
         Event::Hold(terms, rest) => to.send(Message::Risk(RiskIn::Hold(terms, rest))),
         Event::Late(order, life) => to.record(Fact::LateFill(order, life)),
-        Event::Bust(fill) => {
-            to.record(Fact::Bust(fill));
-            to.send(Message::Risk(RiskIn::Bust(fill)));
-            to.send(Message::Streak(StreakIn::Bust(fill)));
-        }
+        Event::Bust(fill) => voided(fill, to),
         Event::Doubt(order, for_ms) => to.record(Fact::InDoubt(order, for_ms)),
-        Event::Standing(standing) => {
-            to.record(Fact::Standing(standing));
-            to.send(Message::Risk(RiskIn::Standing(standing)));
-        }
+        Event::Standing(standing) => stands(standing, to),
         Event::Reconciled(reconciled) => to.record(Fact::Reconciled(reconciled)),
         Event::Put { input, step } => put(input, step, to),
-        Event::Crossed { order, with, step } => {
-            to.record(Fact::Crossed { order, with, step });
-            to.send(Message::Orders(OrdersIn::Report(Report::NeverSent(order))));
-        }
+        Event::Crossed { order, with, step } => kept_back(order, Fact::Crossed { order, with, step }, to),
     }
 }
 
@@ -120,10 +104,23 @@ fn ended(order: OrderEnded, to: &mut Router<'_>) {
     to.send(Message::Strategy(StrategyIn::Ended(order)));
 }
 
-/// The order stage hears of it as of any other end.
-fn withheld(order: OrderNo, step: u64, to: &mut Router<'_>) {
-    to.record(Fact::Withheld { order, step });
+/// The order stage hears of an order that did not leave as of any other end.
+fn kept_back(order: OrderNo, fact: Fact, to: &mut Router<'_>) {
+    to.record(fact);
     to.send(Message::Orders(OrdersIn::Report(Report::NeverSent(order))));
+}
+
+/// What a fill brought goes back.
+fn voided(fill: Fill, to: &mut Router<'_>) {
+    to.record(Fact::Bust(fill));
+    to.send(Message::Risk(RiskIn::Bust(fill)));
+    to.send(Message::Streak(StreakIn::Bust(fill)));
+}
+
+/// The gate must know what is in doubt.
+fn stands(standing: Standing, to: &mut Router<'_>) {
+    to.record(Fact::Standing(standing));
+    to.send(Message::Risk(RiskIn::Standing(standing)));
 }
 
 /// An operator's command reaches the gate first.
@@ -163,7 +160,8 @@ fn tell(control: Control, to: &mut Router<'_>) {
 }
 
 /// A refusal goes to whoever asked.
-fn answer(veto: crate::risk::Veto, to: &mut Router<'_>) {
+fn answer(veto: crate::risk::Veto, fact: Fact, to: &mut Router<'_>) {
+    to.record(fact);
     match veto.origin {
         Origin::Strategy => to.send(Message::Strategy(StrategyIn::Veto(veto))),
         Origin::Monitor | Origin::Operator => to.send(Message::Orders(OrdersIn::Veto(veto))),

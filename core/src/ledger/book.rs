@@ -287,7 +287,7 @@ impl Book {
         let key = known.key();
         if may_rest(known.life) {
             known.ended = None;
-            if known.placed {
+            if known.may_trade() {
                 let entry = (Reach::of(&known.terms), key);
                 self.sides.entry(known.symbol).or_default().of(known.terms.side).insert(entry);
             }

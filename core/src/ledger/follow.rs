@@ -161,8 +161,8 @@ impl Ledger {
         self.book.prune(at - self.venue.look_back_ms);
     }
 
-    /// An execution moves what its instance holds; a void one moves it back. One that counted as somebody else's does so
-    /// no more, and what the opening statement had in it was nobody's until now.
+    /// An execution moves what its instance holds; a void one moves it back. One that counted as somebody else's does
+    /// so no more, and what the opening statement had in it was nobody's until now.
     fn count(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill, is_valid: bool) {
         let Ok(symbol) = self.symbol(instance, fill.instrument) else { return };
         let flow = Flow::from(fill);

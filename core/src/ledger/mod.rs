@@ -177,8 +177,8 @@ impl Ledger {
         spec.instruments.iter().for_each(|instrument| self.polls.add(at, instrument.symbol));
     }
 
-    /// An instance is gone. What it holds is nobody's; orders of it that are still at the venue are external at the next
-    /// list, and in the way of others for as long as they are listed.
+    /// An instance is gone. What it holds is nobody's; orders of it that are still at the venue are external at the
+    /// next list, and in the way of others for as long as they are listed.
     pub fn unregister(&mut self, instance: InstanceId) {
         let Some(member) = self.members.remove(&instance) else { return };
         self.give_back(&member, Decimal::ONE);

@@ -1,7 +1,7 @@
 //! What the venue says about the account, told to the instance that it concerns.
 //!
-//! Promises: news goes to the owner of the order, and to no other; what has no owner is adopted and counted. Never: ends
-//! an order because a list does not have it.
+//! Promises: news goes to the owner of the order, and to no other; what has no owner is adopted and counted. Never:
+//! ends an order because a list does not have it.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! When the account is asked what: open orders, executions, balances.
 //!
 //! Owns the schedule of `orders-and-risk` 2.5. Promises: a question without an answer is asked again, with a back-off
-//! that ends at half a minute, and for ever; what an instance wants to know is asked at once. Never: a list of orders or
-//! balances in the middle of a command of the account, as long as it can wait.
+//! that ends at half a minute, and for ever; what an instance wants to know is asked at once. Never: a list of orders
+//! or balances in the middle of a command of the account, as long as it can wait.
 
 use std::collections::BTreeMap;
 

@@ -248,6 +248,13 @@ impl Desk {
         }
     }
 
+    /// The same as [`Desk::forget`], once every so many orders: it looks at all of them.
+    pub(super) fn forget_now_and_then(&mut self, at: Timestamp, venue: &VenueTraits) {
+        if self.placed.is_multiple_of(64) {
+            self.forget(at - 2 * venue.look_back_ms);
+        }
+    }
+
     /// Forgets executions of archived orders that no look back brings any more.
     fn forget(&mut self, before: Timestamp) {
         self.counted.retain(|_, news| *news >= before);

@@ -1,9 +1,9 @@
 //! Doubt: what is asked about an order when the venue's word is missing, when, and what proves that it is not there.
 //!
 //! Owns the evidence about one order that is under query. Promises: questions go on, with a back-off, until the venue
-//! says something; absence is believed only when the whole proof of `orders-and-risk` 2.4 is there: the venue's clock is
-//! past the moment at which the order could still be born, two looks after that, apart in time, did not find it, and the
-//! executions read up to then hold nothing that is not explained. Never: an end out of impatience.
+//! says something; absence is believed only when the whole proof of `orders-and-risk` 2.4 is there: the venue's clock
+//! is past the moment at which the order could still be born, two looks after that, apart in time, did not find it, and
+//! the executions read up to then hold nothing that is not explained. Never: an end out of impatience.
 
 use serde::{Deserialize, Serialize};
 

@@ -217,6 +217,7 @@ impl Orders {
     /// No fact: it follows from those before and from the clock.
     fn settle(&mut self, cx: &Cx<'_>, order: OrderNo) {
         self.desk.apply(cx.at, order, OrderEvent::Settle, None, &cx.spec.venue);
+        self.desk.forget_now_and_then(cx.at, &cx.spec.venue);
     }
 
     /// News may have been lost: nothing that is live here is taken for granted until the venue was asked about it, and

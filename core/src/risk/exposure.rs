@@ -187,7 +187,8 @@ impl Exposure {
         }
     }
 
-    /// The room of an order is what `hold` says, at the price of before if there was one. `whole`: the order's quantity.
+    /// The room of an order is what `hold` says, at the price of before if there was one. `whole`: the order's
+    /// quantity.
     pub fn hold_again(&mut self, order: OrderNo, hold: Hold, whole: Qty) {
         let before = self.holds.remove(&order);
         if let Some(before) = before {

@@ -197,21 +197,7 @@ impl Checker {
                 bot.approved.insert(terms.order, (record.seq, *terms));
                 self.seen.push((at, Seen::Approved(*terms)));
             }
-            Fact::OrderMoved(order, life) => {
-                if matches!(life, Life::NeverAccepted | Life::NeverSent | Life::Rejected) {
-                    bot.absent.insert(*order, (record.seq, *life));
-                }
-                if *life == Life::Disputed {
-                    bot.disputed.insert(*order, record.seq);
-                }
-                let was_doubted = bot.doubted.remove(order);
-                if *life == Life::Unknown {
-                    bot.doubted.insert(*order);
-                } else if was_doubted && *life != Life::NeverAccepted {
-                    self.tally.count("doubts resolved: found");
-                }
-                self.seen.push((at, Seen::Moved(*order, *life)));
-            }
+            Fact::OrderMoved(order, life) => self.on_moved(at, record.seq, *order, *life),
             Fact::Fill(fill) => {
                 let Some(symbol) = bot.symbols.get(fill.instrument.at()).copied() else { return };
                 if bot.counted.insert((symbol, fill.trade), (record.seq, *fill)).is_some() {
@@ -254,6 +240,23 @@ impl Checker {
             | Fact::Standing(_)
             | Fact::Reconciled(_) => {}
         }
+    }
+
+    fn on_moved(&mut self, at: usize, seq: u64, order: OrderNo, life: Life) {
+        let Some(bot) = self.bots.get_mut(at) else { return };
+        if matches!(life, Life::NeverAccepted | Life::NeverSent | Life::Rejected) {
+            bot.absent.insert(order, (seq, life));
+        }
+        if life == Life::Disputed {
+            bot.disputed.insert(order, seq);
+        }
+        let was_doubted = bot.doubted.remove(&order);
+        if life == Life::Unknown {
+            bot.doubted.insert(order);
+        } else if was_doubted && life != Life::NeverAccepted {
+            self.tally.count("doubts resolved: found");
+        }
+        self.seen.push((at, Seen::Moved(order, life)));
     }
 
     fn count(&mut self, fact: &Fact) {

@@ -231,12 +231,17 @@ fn any_account_adds_up_and_never_trades_with_itself() {
     let (mut crossed, mut externals, mut owned) = (0, 0, 0);
     for seed in 0..150 {
         let (mut rng, mut bots, mut market) = (SeededRng::new(seed), Bots::new(), Market::new());
-        let opening = bots.account.ledger.on_balances(at(1), at(1), &market.statement());
-        assert_eq!(opening, vec![BalanceNews::Opened(at(1))]);
+        // The account may be opened before its first order or in the middle of things.
+        if seed % 2 == 0 {
+            let opening = bots.account.ledger.on_balances(at(1), at(1), &market.statement());
+            assert_eq!(opening, vec![BalanceNews::Opened(at(1))]);
+        }
         bots.save();
         for _ in 0..150 {
             step(&mut bots, &mut market, &mut rng);
         }
+        bots.ms += 1;
+        bots.account.ledger.on_balances(at(bots.ms), at(bots.ms), &market.statement());
         read_all(&mut bots, &market, &mut rng);
         assert_eq!(holdings(&bots), truth(&market), "seed {seed}");
         for (asset, total) in &market.balances {

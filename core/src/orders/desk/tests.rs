@@ -82,7 +82,7 @@ fn a_fill_of_an_order_that_nobody_knows_counts_once_and_is_no_news_of_ours() {
 
 #[test]
 fn only_what_is_quiet_and_agreed_is_settled_and_only_settled_orders_are_closed() {
-    let spec = crate::plain::spec();
+    let spec = crate::tests::spec();
     let mut desk = desk();
     desk.fill(at(1), &fill(ONE, 1, 4), &VENUE);
     desk.see(at(2), &view(VenueState::Canceled, 6, 3), &VENUE);
@@ -169,7 +169,7 @@ fn a_void_execution_may_be_told_of_before_it_is_told() {
 
 #[test]
 fn a_cancel_goes_on_until_the_order_is_over_and_waits_for_word_when_it_is_refused() {
-    let spec = crate::plain::spec();
+    let spec = crate::tests::spec();
     let mut desk = desk();
     assert!(desk.want_cancel(at(10), ONE, CancelReason::Kill, &VENUE));
     assert!(!desk.want_cancel(at(11), ONE, CancelReason::Kill, &VENUE), "asked for already");
@@ -206,7 +206,7 @@ fn what_was_never_heard_of_is_proven_absent_and_what_was_is_not() {
 
 #[test]
 fn at_a_start_everything_that_is_not_over_is_asked_about_ten_a_second() {
-    let spec = crate::plain::spec();
+    let spec = crate::tests::spec();
     let mut desk = Desk::default();
     (1..=25).for_each(|order| desk.submit(at(0), terms(OrderNo(order)), None, &VENUE));
     desk.see(at(1), &view(VenueState::Open, 0, 1), &VENUE);

@@ -367,9 +367,7 @@ impl Strategy for Grid {
             Control::Resume => self.halts.paused = false,
             Control::Kill => self.halts.killed = true,
             Control::ClearKill => (self.halts.killed, self.halts.paused) = (false, true),
-            Control::Stop(OnStop::Keep | OnStop::CancelEntries | OnStop::CancelAll | OnStop::Flatten) => {
-                self.halts.stopping = true;
-            }
+            Control::Stop(_) => self.halts.stopping = true,
             Control::Start => self.halts.stopping = false,
             Control::Revise { .. }
             | Control::Quarantine
