@@ -22,7 +22,7 @@ use crate::indicators::Atr;
 use crate::instance::{Control, Event, OrderEnded, Outbox};
 use crate::orders::{CancelReason, CancelRequest, CancelScope, ExitReason, Intent, Life, Origin, Protect, Reason};
 use crate::risk::{Latches, Veto};
-use crate::spec::{InstanceSpec, OnStop};
+use crate::spec::InstanceSpec;
 
 use filter::{Breaker, TrendFilter, Tripped};
 use ladder::{Ladder, Permit, START_TAG};
