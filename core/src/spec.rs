@@ -97,6 +97,10 @@ pub struct VenueTraits {
     pub is_certain: bool,
     /// How it keeps ids apart.
     pub ids: IdClass,
+    /// It finds an order by its client order id.
+    pub finds_by_client_id: bool,
+    /// It finds an order for so long after it was sent, also when it ended at once.
+    pub finds_ended_ms: i64,
     /// An order can be withdrawn by its client order id before the venue has acknowledged it.
     pub cancel_by_client_id: bool,
     /// An answer takes no longer, or it is lost.
@@ -125,6 +129,8 @@ impl VenueTraits {
     pub const OUTSIDE: Self = Self {
         is_certain: false,
         ids: IdClass::Unique,
+        finds_by_client_id: true,
+        finds_ended_ms: 259_200_000,
         cancel_by_client_id: true,
         answer_ms: 2_000,
         send_ms: 1_000,

@@ -11,8 +11,11 @@ use super::Traded;
 use crate::domain::Timestamp;
 use crate::spec::VenueTraits;
 
-/// First and longest pause between two questions, ms.
+/// First and longest pause between two questions that stay without an answer, ms.
 const PAUSE_MS: (i64, i64) = (1_000, 30_000);
+/// Pause between two questions as long as the venue answers, ms; also how long an exit at market may take before it is
+/// asked about.
+pub const AGAIN_MS: i64 = 2_000;
 /// How far our clock may lie ahead of the venue's for a look to count at the first try, ms.
 const ASIDE_MS: i64 = 500;
 /// Ages of a doubt at which people are told, ms: an alert, a page.
@@ -38,6 +41,8 @@ pub enum Why {
     Owed,
     /// The venue says that it executed less of an ended order than we have counted.
     Excess,
+    /// An exit at market should be over by now.
+    Overdue,
 }
 
 impl Why {
@@ -58,6 +63,8 @@ pub struct Doubt {
     /// When it is asked about next.
     pub next: Timestamp,
     tries: u32,
+    /// Questions since the newest answer.
+    silent: u32,
     /// When, by the venue's clock, a look first did not find it, late enough to count.
     absent: Option<Timestamp>,
     /// True after a second such look.
@@ -72,7 +79,7 @@ impl Doubt {
     /// From now on; the first question is due at `next`.
     #[must_use]
     pub const fn new(why: Why, since: Timestamp, next: Timestamp) -> Self {
-        Self { why, since, next, tries: 0, absent: None, twice: false, traded: false, told: 0 }
+        Self { why, since, next, tries: 0, silent: 0, absent: None, twice: false, traded: false, told: 0 }
     }
 
     /// For another reason, too: what is known stays, the next question is due now.
@@ -88,16 +95,30 @@ impl Doubt {
     /// born any more, the second one apart enough from the first.
     pub fn asked(&mut self, at: Timestamp, sent: Timestamp, venue: &VenueTraits) {
         let (first, longest) = PAUSE_MS;
-        let next = at + (first << self.tries.min(5)).min(longest);
+        let least = if self.tries == 0 { first } else { AGAIN_MS };
+        let next = at + (first << self.silent.min(5)).clamp(least, longest);
         self.tries = self.tries.saturating_add(1);
+        self.silent = self.silent.saturating_add(1);
         let counts = venue.born_by(sent) + ASIDE_MS;
         self.next = if at < counts { next.min(counts) } else { next };
     }
 
+    /// The venue answers, though not what ends the doubt: there is no reason to wait for long, until people have been
+    /// paged.
+    pub fn answered(&mut self, at: Timestamp) {
+        if !self.is_old() {
+            self.silent = 0;
+            self.next = self.next.min(at + AGAIN_MS);
+        }
+    }
+
     /// A look did not find it. `sent`: when it was approved.
     pub fn on_not_found(&mut self, at: Timestamp, venue_now: Timestamp, sent: Timestamp, venue: &VenueTraits) {
+        self.answered(at);
         let born_by = venue.born_by(sent);
-        if venue_now <= born_by {
+        // A venue that cannot look it up, or has forgotten what ended long ago, has said nothing.
+        let looks = venue.finds_by_client_id && venue_now.since(sent) <= venue.finds_ended_ms;
+        if venue_now <= born_by || !looks {
             return;
         }
         match self.absent {
@@ -214,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_looks_that_prove_an_absence_come_as_soon_as_they_count() {
+    fn while_the_venue_answers_it_is_asked_every_2_seconds_and_as_soon_as_a_look_counts() {
         let mut doubt = Doubt::new(Why::Silence, at(2_000), at(2_000));
         let mut asked = Vec::new();
         while !doubt.twice {
@@ -223,7 +244,19 @@ mod tests {
             doubt.on_not_found(now + 40, now + 20, at(0), &VENUE);
             asked.push(now.millis());
         }
-        assert_eq!(asked, [2_000, 3_000, 5_000, 9_000, 13_500, 19_040]);
+        assert_eq!(asked, [2_000, 3_000, 5_000, 7_000, 9_000, 11_000, 13_000, 13_500, 15_500, 17_500, 19_500]);
+    }
+
+    #[test]
+    fn a_venue_that_cannot_look_it_up_or_has_forgotten_it_proves_nothing() {
+        let blind = VenueTraits { finds_by_client_id: false, ..VENUE };
+        let forgetful = VenueTraits { finds_ended_ms: 18_000, ..VENUE };
+        for (venue, proven) in [(VENUE, true), (blind, false), (forgetful, false)] {
+            let mut doubt = Doubt::new(Why::Silence, at(2_000), at(2_000));
+            [14_000, 19_000].iter().for_each(|now| doubt.on_not_found(at(*now), at(*now), at(0), &venue));
+            doubt.on_traded(&traded(0, 13_001, false), at(0), &venue);
+            assert_eq!(doubt.is_absent(), proven, "{venue:?}");
+        }
     }
 
     #[test]

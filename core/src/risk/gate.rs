@@ -339,6 +339,11 @@ fn worst_price(kind: OrderKind, instrument: InstrumentIx, quotes: &Quotes) -> Pr
 }
 
 impl RiskGate {
+    /// The price that an order of this intent would be held at.
+    pub(super) fn price_of(&self, intent: &Intent, quotes: &Quotes) -> Price {
+        worst_price(intent.kind, intent.instrument, quotes)
+    }
+
     /// Notional an intent would add to the exposure: buys only, at the hold's price.
     #[must_use]
     pub fn adds(&self, intent: &Intent, quotes: &Quotes) -> Notional {

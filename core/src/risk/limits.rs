@@ -13,7 +13,7 @@ use crate::domain::{
     Instrument, InstrumentIx, OrderKind, OrderNo, Price, Purpose, Qty, Quote, Quotes, Side, Tag, Timestamp,
 };
 use crate::orders::{Intent, Origin};
-use crate::spec::InstanceSpec;
+use crate::spec::{IdClass, InstanceSpec};
 use crate::strategy::StrategyKind;
 
 /// Stable code of a veto.
@@ -297,9 +297,26 @@ fn duplicate(review: &Review<'_>) -> Option<Breach> {
             && terms.qty == intent.qty
             && terms.kind == intent.kind
             && (!by_line || terms.tag == intent.tag)
-    })?;
+    });
     let limit = Decimal::from(review.spec.risk.duplicate_window_ms);
+    let Some(twin) = twin else {
+        let confused = review.spec.venue.ids == IdClass::None && outstanding(review);
+        return confused.then_some(Breach { value: Decimal::ZERO, limit });
+    };
     Some(Breach { value: Decimal::from(review.at.since(twin.at)), limit })
+}
+
+/// At a venue without client order ids two orders alike could not be told apart: the second one waits for the end of the
+/// first, however long that takes.
+fn outstanding(review: &Review<'_>) -> bool {
+    let intent = review.intent;
+    let price = review.gate.price_of(intent, review.quotes);
+    review.gate.exposure().holds().values().any(|hold| {
+        hold.instrument == intent.instrument
+            && hold.side == intent.side
+            && hold.qty + hold.seen == intent.qty
+            && hold.price == price
+    })
 }
 
 /// Entries need the configured minimum and the venue's; exits the venue's only.

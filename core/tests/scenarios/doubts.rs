@@ -3,9 +3,10 @@
 use crate::play::{play, play_booked, play_with};
 use crate::script::buy;
 
-/// From the third question on: the pauses double, people are told, the executions are read, and the proof is there.
-const ASKED_IN_VAIN: &str =
-    "ask 1, ask 1, ask 1, 1 in doubt for 30 s, ask 1, ask trades, 1 is never-accepted, 1 ended with 0";
+/// From the third question on: one every 2 s, since the venue answers; the executions are read, and the proof is there
+/// before people are told.
+const ASKED_IN_VAIN: &str = "ask 1, ask 1, ask 1, ask 1, ask 1, ask 1, ask 1, ask 1, ask trades, ask 1, ask 1, \
+    1 is never-accepted, 1 ended with 0";
 
 #[test]
 fn timed_out_and_accepted() {

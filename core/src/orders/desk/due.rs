@@ -2,7 +2,7 @@
 
 use super::{Desk, Order};
 use crate::domain::{InstrumentIx, OrderKind, OrderNo, Purpose, Timestamp};
-use crate::orders::doubt::{Doubt, Why};
+use crate::orders::doubt::{AGAIN_MS, Doubt, Why};
 use crate::orders::lifecycle::Life;
 use crate::orders::{Ask, CancelReason};
 use crate::spec::InstanceSpec;
@@ -113,6 +113,9 @@ impl Order {
         if self.life == Life::InFlight && at >= self.answer_by(spec) {
             due.push(Due::Silence(order));
         }
+        if self.overdue_at().is_some_and(|overdue| at >= overdue) {
+            self.doubt = Some(Doubt::new(Why::Overdue, at, at));
+        }
         if let Some(doubt) = &mut self.doubt {
             while let Some(age) = doubt.tell(at) {
                 due.push(Due::Tell(order, age));
@@ -142,7 +145,14 @@ impl Order {
         let answer = (self.life == Life::InFlight).then(|| self.answer_by(spec));
         let cancel = self.cancel_next.filter(|_| !self.life.is_over());
         let doubt = self.doubt.map(|doubt| doubt.wake());
-        [answer, doubt, cancel, self.times_out_at(spec), self.settles_at(spec)].into_iter().flatten().min()
+        let (times_out, settles) = (self.times_out_at(spec), self.settles_at(spec));
+        [answer, doubt, cancel, times_out, settles, self.overdue_at()].into_iter().flatten().min()
+    }
+
+    /// An exit at market is to be over at once: it is asked about for as long as it is not.
+    fn overdue_at(&self) -> Option<Timestamp> {
+        let waits = self.is_exit_at_market() && self.life.is_at_venue() && self.doubt.is_none();
+        waits.then(|| self.news + AGAIN_MS)
     }
 
     fn answer_by(&self, spec: &InstanceSpec) -> Timestamp {

@@ -94,6 +94,8 @@ impl Desk {
         entry.is_acked = true;
         if !is_old {
             entry.answered();
+        } else if let Some(doubt) = &mut entry.doubt {
+            doubt.answered(at);
         }
         entry.news = at;
         let (order, was_over) = (entry.terms.order, entry.life.is_over());

@@ -218,3 +218,21 @@ fn at_a_start_everything_that_is_not_over_is_asked_about_ten_a_second() {
     desk.begin_epoch(3);
     assert_eq!(desk.epoch(), 7);
 }
+
+#[test]
+fn an_exit_at_market_that_is_not_over_is_asked_about_every_2_seconds() {
+    let spec = crate::tests::spec();
+    let exit = Terms { side: Side::Sell, kind: OrderKind::Market { bound: None }, purpose: Purpose::Exit, ..terms(ONE) };
+    let mut desk = Desk::default();
+    desk.submit(at(0), exit, None, &VENUE);
+    desk.see(at(100), &view(VenueState::Open, 0, 1), &VENUE);
+    assert_eq!((desk.wake(&spec), desk.due(at(2_099), &spec)), (Some(at(2_100)), vec![]));
+    assert_eq!(desk.due(at(2_100), &spec), [Due::Ask(Ask::Order(ONE))]);
+    assert_eq!(why(&desk), Some(Why::Overdue));
+    desk.see(at(2_150), &view(VenueState::Open, 0, 1), &VENUE);
+    assert_eq!((why(&desk), desk.wake(&spec)), (None, Some(at(4_150))));
+    // An entry at rest is nobody's hurry.
+    let mut desk = super::tests::desk();
+    desk.see(at(100), &view(VenueState::Open, 0, 1), &VENUE);
+    assert_eq!(desk.wake(&spec), Some(at(spec.order_timeout_ms)));
+}
