@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::VenueTrade;
 use crate::domain::{Asset, Fill, InstrumentIx, Notional, OrderNo, Qty, Side, Symbol};
 use crate::spec::{Capital, InstanceSpec};
 
@@ -63,6 +64,12 @@ impl Flow {
     /// The other way.
     pub fn back(self) -> Self {
         Self { base: -self.base, quote: -self.quote }
+    }
+}
+
+impl From<&VenueTrade> for Flow {
+    fn from(trade: &VenueTrade) -> Self {
+        Self::of(trade.side, trade.price * trade.qty, trade.qty, trade.fee)
     }
 }
 

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::VenueOrder;
-use crate::domain::{ClientId, InstanceId, OrderKind, OrderNo, Price, Qty, Side, Symbol, Timestamp, TradeId};
+use super::{VenueOrder, VenueTrade};
+use crate::domain::{ClientId, Fill, InstanceId, OrderKind, OrderNo, Price, Qty, Side, Symbol, Timestamp, TradeId};
 use crate::orders::{Life, OrderView, Terms, VenueState};
 
 /// A number is used once in the life of an instance.
@@ -37,10 +37,24 @@ pub struct Known {
     pub ended: Option<Timestamp>,
     /// Executions that its desk has counted, void ones included.
     pub trades: BTreeSet<TradeId>,
+    /// Those of them that are not void.
+    pub(super) standing: BTreeMap<TradeId, Execution>,
     /// True once it has passed the port: from then on it may be at the venue.
     pub(super) placed: bool,
     /// Newest thing that happened to it, by our clock.
     pub(super) touched: Timestamp,
+}
+
+/// An execution that its desk counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Execution {
+    pub fill: Fill,
+    /// It happened at one of these moments of the venue's clock. They differ where the instance came back with it and
+    /// no reading has said more yet.
+    pub first: Timestamp,
+    pub last: Timestamp,
+    /// True when it came back after the opening, and was not known before: the opening may have had it as nobody's.
+    pub is_new: bool,
 }
 
 /// How far an order goes: the worst price at which it trades.
@@ -81,6 +95,7 @@ impl Known {
             sent: at,
             ended: None,
             trades: BTreeSet::new(),
+            standing: BTreeMap::new(),
             placed: false,
             touched: at,
         }
@@ -106,6 +121,12 @@ impl Known {
         let newer = self.seq.is_some_and(|seq| listed.seq > seq);
         let differs = newer || listed.filled != self.filled || !agrees(self.life, listed.state);
         (differs && self.touched < asked_at).then(|| self.view(listed))
+    }
+
+    /// One of its executions, as the venue would list it.
+    pub(super) const fn trade_of(&self, fill: &Fill) -> VenueTrade {
+        let Fill { side, price, qty, fee, maker, trade, at, .. } = *fill;
+        VenueTrade { client: Some(self.id), trade, symbol: self.symbol, side, price, qty, fee, maker, at }
     }
 
     pub(super) const fn view(&self, listed: &VenueOrder) -> OrderView {
@@ -233,13 +254,43 @@ impl Book {
         });
     }
 
-    /// Its desk counted an execution; a void one takes `qty` back and stays known.
-    pub fn filled(&mut self, at: Timestamp, key: Key, trade: TradeId, qty: Qty) {
-        self.change(at, key, |known| {
-            known.filled += qty;
+    /// Its desk counted an execution.
+    pub fn filled(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill) {
+        self.change(at, (instance, fill.order), |known| {
+            known.filled += fill.qty;
             known.placed = true;
-            known.trades.insert(trade);
+            known.trades.insert(fill.trade);
+            let execution = Execution { fill: *fill, first: fill.at, last: fill.at, is_new: false };
+            known.standing.insert(fill.trade, execution);
         });
+    }
+
+    /// Its desk took an execution back, which stays known.
+    pub fn voided(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill) {
+        self.change(at, (instance, fill.order), |known| {
+            known.filled -= fill.qty;
+            known.trades.insert(fill.trade);
+            known.standing.remove(&fill.trade);
+        });
+    }
+
+    /// The moment of an execution is known. True when it was not and the opening may have had it.
+    pub fn dated(&mut self, id: ClientId, trade: &VenueTrade) -> bool {
+        let key = (id.instance, id.order);
+        let known = self.live.get_mut(&key).or_else(|| self.ended.get_mut(&key)).filter(|known| known.id == id);
+        let known = known.filter(|known| known.symbol == trade.symbol);
+        let Some(execution) = known.and_then(|known| known.standing.get_mut(&trade.trade)) else { return false };
+        let was_new = std::mem::take(&mut execution.is_new);
+        if execution.first < execution.last {
+            (execution.fill.at, execution.fill.maker) = (trade.at, trade.maker);
+            (execution.first, execution.last) = (trade.at, trade.at);
+        }
+        was_new
+    }
+
+    /// Orders of a symbol, working and ended.
+    pub fn of(&self, symbol: Symbol) -> impl Iterator<Item = &Known> {
+        self.live.values().chain(self.ended.values()).filter(move |known| known.symbol == symbol)
     }
 
     /// Its instance heard of it.

@@ -111,8 +111,8 @@ impl Ledger {
             Fact::OrderRefused(order, _) | Fact::LateFill(order, _) | Fact::InDoubt(order, _) => {
                 self.book.heard(at, key(*order), None);
             }
-            Fact::Fill(fill) => self.count(at, instance, fill, true),
-            Fact::Bust(fill) => self.count(at, instance, fill, false),
+            Fact::Fill(fill) => self.count(at, instance, fill),
+            Fact::Bust(fill) => self.uncount(at, instance, fill),
             Fact::Ended(ended) => self.ended(at, instance, ended),
             Fact::Reopened(order) => self.book.reopened(at, key(*order)),
             Fact::Withheld { order, .. } | Fact::Crossed { order, .. } => {
@@ -161,21 +161,29 @@ impl Ledger {
         self.book.prune(at - self.venue.look_back_ms);
     }
 
-    /// An execution moves what its instance holds; a void one moves it back. One that counted as somebody else's does
-    /// so no more, and what the opening statement had in it was nobody's until now.
-    fn count(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill, is_valid: bool) {
-        let Ok(symbol) = self.symbol(instance, fill.instrument) else { return };
+    /// An execution moves what its instance holds. One that counted as somebody else's does so no more, and what the
+    /// opening statement had in it was nobody's until now.
+    fn count(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill) {
         let flow = Flow::from(fill);
-        let (flow, qty) = if is_valid { (flow, fill.qty) } else { (flow.back(), -fill.qty) };
-        if let Some(member) = self.members.get_mut(&instance) {
-            member.take(fill.instrument, flow);
-        }
-        self.outside.owned(symbol, fill.trade);
-        if let Some(pair) = self.pair(symbol).filter(|_| is_valid && self.comparison.is_in_opening(fill.at)) {
+        let Some(symbol) = self.move_member(instance, fill, flow) else { return };
+        if let Some(pair) = self.pair(symbol).filter(|_| self.comparison.is_in_opening(fill.at)) {
             self.outside.hand_over(pair, flow);
         }
-        self.book.filled(at, (instance, fill.order), fill.trade, qty);
-        self.comparison.counted(fill.at.min(at + CLOCKS_MS));
+        self.book.filled(at, instance, fill);
+    }
+
+    /// A void execution moves back what it had moved.
+    fn uncount(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill) {
+        self.move_member(instance, fill, Flow::from(fill).back());
+        self.book.voided(at, instance, fill);
+    }
+
+    fn move_member(&mut self, instance: InstanceId, fill: &Fill, flow: Flow) -> Option<Symbol> {
+        let symbol = self.symbol(instance, fill.instrument).ok()?;
+        self.members.get_mut(&instance)?.take(fill.instrument, flow);
+        self.outside.owned(symbol, fill.trade);
+        self.comparison.counted(fill.at.min(at_most(fill.at)));
+        Some(symbol)
     }
 
     /// Takes what an instance has after its recovery in the place of all that was followed: for an instance whose facts

@@ -12,6 +12,7 @@ mod follow;
 mod news;
 mod outside;
 mod polls;
+mod void;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use crate::spec::{IdClass, InstanceSpec, VenueTraits};
 use book::Book;
 use compare::Comparison;
 use outside::{Outside, Pair};
+use void::Suspects;
 
 pub use account::{Line, Member};
 pub use book::Known;
@@ -143,6 +145,7 @@ pub struct Ledger {
     outside: Outside,
     polls: Polls,
     comparison: Comparison,
+    suspects: Suspects,
 }
 
 impl Ledger {
@@ -158,6 +161,7 @@ impl Ledger {
             outside: Outside::new(venue.look_back_ms),
             polls: Polls::new(&venue),
             comparison: Comparison::default(),
+            suspects: Suspects::new(),
         }
     }
 
@@ -175,6 +179,12 @@ impl Ledger {
             self.outside.disown_all(spec.id);
         }
         spec.instruments.iter().for_each(|instrument| self.polls.add(at, instrument.symbol));
+    }
+
+    /// Reads the executions of a symbol that no instance trades, from the look-back on: for accounts on which others do.
+    /// Without it they are read only while an order of others was seen there.
+    pub fn watch(&mut self, at: Timestamp, symbol: Symbol) {
+        self.polls.add(at, symbol);
     }
 
     /// An instance is gone. What it holds is nobody's; orders of it that are still at the venue are external at the

@@ -9,12 +9,13 @@ use super::book::{Key, Known};
 use super::compare::Comparison;
 use super::outside::Foreign;
 use super::polls::GUARD_MS;
+use super::void::Whole;
 use super::{Balance, BalanceNews, CLOCKS_MS, Difference, Ledger, LedgerError, Poll, VenueOrder, VenueTrade};
 use crate::domain::{Asset, ClientId, Fill, InstanceId, InstrumentIx, Symbol, Timestamp};
 use crate::orders::{Report, Traded};
 
 /// Whose an order is.
-enum Owner<'a> {
+pub(super) enum Owner<'a> {
     /// A running instance knows it.
     Ours(&'a Known),
     /// It was an instance's of this account, and everything about it is counted.
@@ -26,7 +27,7 @@ enum Owner<'a> {
 }
 
 impl Ledger {
-    fn owner(&self, client: Option<ClientId>) -> Owner<'_> {
+    pub(super) fn owner(&self, client: Option<ClientId>) -> Owner<'_> {
         let Some(id) = client else { return Owner::Nobody };
         let runs = self.members.get(&id.instance);
         let has_given = runs.or_else(|| self.gone.get(&id.instance)).map(|m| m.has_given(id.epoch, id.order));
@@ -111,8 +112,9 @@ impl Ledger {
         Some((known.id.instance, Report::State(known.view(order))))
     }
 
-    /// The executions of a symbol in these moments of the venue's clock, all of them. Answers those that the desks have
-    /// not counted, and then [`Report::Traded`] for each instance that asked.
+    /// The executions of a symbol from `from` to `until` of the venue's clock, all of them. Answers those that the desks
+    /// have not counted, those that they have counted and that are void, and then [`Report::Traded`] for each instance
+    /// that asked.
     pub fn on_trades(
         &mut self,
         at: Timestamp,
@@ -125,8 +127,10 @@ impl Ledger {
         let of_symbol = trades.iter().filter(|trade| trade.symbol == symbol);
         let mut news: Vec<(InstanceId, Report)> = of_symbol.filter_map(|t| self.on_trade_news(at, t)).collect();
         self.outside.read(at, symbol, until);
+        let whole = Whole { symbol, from, until, trades };
         let unexplained = self.is_unexplained(symbol, from, until);
         let askers = self.polls.traded(at, symbol, from, until);
+        news.extend(self.miss(at, &whole));
         let answer = |instrument| Report::Traded(Traded { instrument, from, until, unexplained });
         news.extend(askers.into_iter().map(|(instance, ix)| (instance, answer(ix))));
         news
@@ -150,14 +154,14 @@ impl Ledger {
             Owner::Nobody if self.left_with(trade) => return None,
             Owner::Nobody => trade.client.is_none() && self.may_be_ours(trade.symbol, trade.side),
         };
-        let foreign = Foreign { trade: *trade, pair: self.pair(trade.symbol), orphan, counted: false };
+        let foreign = Foreign { trade: *trade, pair: self.pair(trade.symbol), orphan, counted: false, void: false };
         self.outside.trade(at, foreign, self.comparison.opening());
         self.comparison.counted(trade.at.min(at + CLOCKS_MS));
         None
     }
 
     /// True when an instance that is gone counted it.
-    fn left_with(&self, trade: &VenueTrade) -> bool {
+    pub(super) fn left_with(&self, trade: &VenueTrade) -> bool {
         let known = trade.client.and_then(|id| self.book.find(id));
         known.is_some_and(|known| known.symbol == trade.symbol && known.trades.contains(&trade.trade))
     }
@@ -252,7 +256,13 @@ impl Ledger {
 
 /// An execution that the desk has not counted.
 fn news_of(known: &Known, trade: &VenueTrade) -> Option<(InstanceId, Report)> {
-    let fill = Fill {
+    let is_news = !known.trades.contains(&trade.trade);
+    is_news.then(|| (known.id.instance, Report::Fill(fill_of(known, trade))))
+}
+
+/// An execution, as the desk of its order knows it.
+pub(super) const fn fill_of(known: &Known, trade: &VenueTrade) -> Fill {
+    Fill {
         order: known.id.order,
         tag: known.terms.tag,
         instrument: known.terms.instrument,
@@ -263,6 +273,5 @@ fn news_of(known: &Known, trade: &VenueTrade) -> Option<(InstanceId, Report)> {
         maker: trade.maker,
         trade: trade.trade,
         at: trade.at,
-    };
-    (!known.trades.contains(&trade.trade)).then_some((known.id.instance, Report::Fill(fill)))
+    }
 }

@@ -43,8 +43,10 @@ pub(super) struct Foreign {
     pub pair: Option<Pair>,
     /// True when it may be one of ours.
     pub orphan: bool,
-    /// False for what the opening statement had in it.
+    /// False for what the opening statement had in it, and for what is void.
     pub counted: bool,
+    /// True when the venue took it back.
+    pub void: bool,
 }
 
 /// See the module.
@@ -158,16 +160,41 @@ impl Outside {
         let trade = foreign.trade;
         if let Some(known) = self.trades.get_mut(&(trade.symbol, trade.trade)) {
             known.orphan = foreign.orphan;
-        } else if self.newest.get(&trade.symbol).is_none_or(|newest| trade.at >= *newest - self.keep_ms) {
+        } else if self.keeps(&trade) {
             let counted = opening.is_some_and(|opening| trade.at > opening);
             self.put(Foreign { counted, ..foreign });
             self.saw(at, trade.symbol, trade.at);
         }
     }
 
+    /// False for what no reading brings any more: it is not known whether it counted.
+    fn keeps(&self, trade: &VenueTrade) -> bool {
+        self.newest.get(&trade.symbol).is_none_or(|newest| trade.at >= *newest - self.keep_ms)
+    }
+
+    /// An execution of others is void, told once or many times, before it or after it: what it moved goes back.
+    /// `counts`: the opening statement had it in it, so that it counts though nothing was moved.
+    pub fn void(&mut self, at: Timestamp, foreign: Foreign, counts: bool) {
+        let known = self.trades.get(&(foreign.trade.symbol, foreign.trade.trade));
+        if known.is_some_and(|known| known.void) || (known.is_none() && !self.keeps(&foreign.trade)) {
+            return;
+        }
+        if counts || known.map_or(foreign.counted, |known| known.counted) {
+            self.shift(&foreign, Flow::from(&foreign.trade).back());
+        }
+        self.put(Foreign { counted: false, void: true, ..foreign });
+        self.saw(at, foreign.trade.symbol, foreign.trade.at);
+    }
+
+    /// Executions of a symbol that are not void.
+    pub fn standing(&self, symbol: Symbol) -> impl Iterator<Item = &VenueTrade> {
+        let (first, last) = ((symbol, TradeId(0)), (symbol, TradeId(u64::MAX)));
+        self.trades.range(first..=last).map(|(_, foreign)| foreign).filter(|known| !known.void).map(|known| &known.trade)
+    }
+
     fn put(&mut self, foreign: Foreign) {
         if foreign.counted {
-            self.shift(&foreign, flow(&foreign.trade));
+            self.shift(&foreign, Flow::from(&foreign.trade));
         }
         self.trades.insert((foreign.trade.symbol, foreign.trade.trade), foreign);
     }
@@ -182,7 +209,7 @@ impl Outside {
     /// An instance counted this execution: it counts here no more.
     pub fn owned(&mut self, symbol: Symbol, trade: TradeId) {
         if let Some(foreign) = self.trades.remove(&(symbol, trade)).filter(|foreign| foreign.counted) {
-            self.shift(&foreign, flow(&foreign.trade).back());
+            self.shift(&foreign, Flow::from(&foreign.trade).back());
         }
     }
 
@@ -207,12 +234,8 @@ impl Outside {
     pub fn has_orphan(&self, symbol: Symbol, from: Timestamp, until: Timestamp) -> bool {
         let (first, last) = ((symbol, TradeId(0)), (symbol, TradeId(u64::MAX)));
         let inside = |foreign: &Foreign| foreign.trade.at >= from && foreign.trade.at <= until;
-        self.trades.range(first..=last).any(|(_, foreign)| foreign.orphan && inside(foreign))
+        self.trades.range(first..=last).any(|(_, foreign)| foreign.orphan && !foreign.void && inside(foreign))
     }
-}
-
-fn flow(trade: &VenueTrade) -> Flow {
-    Flow::of(trade.side, trade.price * trade.qty, trade.qty, trade.fee)
 }
 
 /// Quote units of adopted orders that may still trade, per side.

@@ -113,9 +113,14 @@ impl Polls {
         (self.doubtful, self.acted, self.listed) = (true, None, None);
         self.orders = Turn { due: at, tries: 0 };
         self.balances = self.orders;
+        self.read_back(at);
+    }
+
+    /// Executions are read from the look-back on, now: a void one is told once, and nobody may have listened.
+    fn read_back(&mut self, at: Timestamp) {
         for reading in self.trades.values_mut() {
             let back = at - self.look_back_ms;
-            reading.turn = self.orders;
+            reading.turn = Turn { due: at, tries: 0 };
             reading.deep = Some(reading.read.map_or(back, |read| back.min(read - self.settle_ms)));
         }
     }
@@ -131,7 +136,7 @@ impl Polls {
         self.doubtful = false;
         self.orders.hurry(at);
         self.balances.hurry(at);
-        self.trades.values_mut().for_each(|reading| reading.turn.hurry(at));
+        self.read_back(at);
     }
 
     /// A place or a cancel of the account leaves.
@@ -146,6 +151,13 @@ impl Polls {
         let wanted = reading.asked.entry(asker.0).or_insert((asker.1, from));
         wanted.1 = wanted.1.min(from);
         reading.turn.hurry(at);
+    }
+
+    /// The executions of a symbol are to be read once more, from then on; not before a pause.
+    pub(super) fn look_again(&mut self, at: Timestamp, symbol: Symbol, from: Timestamp, pause_ms: i64) {
+        let Some(reading) = self.trades.get_mut(&symbol) else { return };
+        reading.deep = Some(reading.deep.map_or(from, |deep| deep.min(from)));
+        reading.turn.hurry(at + pause_ms);
     }
 
     /// An instance is gone.
