@@ -3,10 +3,10 @@
 //! Promises: production code decides; this only translates between the wire and the ledger.
 
 use rust_decimal::Decimal;
-use supervisor_core::domain::{Asset, ClientId, Fill, InstanceId, Timestamp};
+use supervisor_core::domain::{Asset, ClientId, InstanceId, OrderNo, Timestamp};
 use supervisor_core::instance::FactRecord;
-use supervisor_core::ledger::{BalanceNews, Ledger, LedgerError, Poll, Recovered, RecoveredOrder, VenueTrade};
-use supervisor_core::orders::{Life, Order, Report, Terms};
+use supervisor_core::ledger::{BalanceNews, Ledger, LedgerError, Poll, Recovered};
+use supervisor_core::orders::{Report, Terms};
 
 use crate::plan::Plan;
 use crate::process::Bot;
@@ -43,6 +43,8 @@ impl Books {
                 ledger.rebuild(at, &bot.spec, &recovered(bot));
             }
         }
+        // A person trades every symbol.
+        plan.venue.symbols.iter().for_each(|instrument| ledger.watch(at, instrument.symbol));
         Self { ledger, account, news: Vec::new() }
     }
 
@@ -145,28 +147,10 @@ impl Books {
         let told = match news {
             News::Order(order) => self.ledger.on_order_news(at, order),
             News::Trade(trade) => self.ledger.on_trade_news(at, trade),
-            News::Bust(trade) => self.bust(trade),
+            News::Bust(trade) => self.ledger.on_bust(at, trade),
             News::Price { .. } => None,
         };
         heard(told)
-    }
-
-    /// A void execution of ours, for its desk.
-    fn bust(&self, trade: &VenueTrade) -> Option<(InstanceId, Report)> {
-        let known = self.ledger.known(trade.client?)?;
-        let fill = Fill {
-            order: known.id.order,
-            tag: known.terms.tag,
-            instrument: known.terms.instrument,
-            side: trade.side,
-            price: trade.price,
-            qty: trade.qty,
-            fee: trade.fee,
-            maker: trade.maker,
-            trade: trade.trade,
-            at: trade.at,
-        };
-        Some((known.id.instance, Report::Bust(fill)))
     }
 
     /// What the account must hold of an asset.
@@ -194,29 +178,7 @@ fn heard(news: impl IntoIterator<Item = (InstanceId, Report)>) -> Vec<Heard> {
 
 /// What an instance has after its recovery.
 fn recovered(bot: &Bot) -> Recovered {
-    let stages = &bot.it.stages;
-    let (approved, vetoed) = stages.risk.gate().counts();
-    let desk = stages.orders.desk();
-    Recovered {
-        epoch: desk.epoch(),
-        facts: bot.it.list.facts_written(),
-        last: supervisor_core::domain::OrderNo(approved + vetoed),
-        cash: stages.risk.gate().exposure().cash(),
-        positions: stages.orders.positions().iter().map(supervisor_core::position::Position::qty).collect(),
-        orders: desk.unsettled().map(recovered_order).collect(),
-    }
-}
-
-fn recovered_order(order: &Order) -> RecoveredOrder {
-    let known = order.trades.iter().map(|trade| trade.id).chain(order.voided.iter().copied());
-    RecoveredOrder {
-        terms: order.terms,
-        epoch: order.epoch,
-        life: order.life,
-        filled: order.filled,
-        sent: order.sent,
-        ended: (order.life.is_over() && order.life != Life::Disputed).then_some(order.news),
-        seq: (order.seq > 0).then_some(order.seq),
-        trades: known.collect(),
-    }
+    // Each intent uses up one number, whatever the gate says.
+    let (approved, vetoed) = bot.it.stages.risk.gate().counts();
+    Recovered::of(&bot.it.stages, bot.it.list.facts_written(), OrderNo(approved + vetoed))
 }

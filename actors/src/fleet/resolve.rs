@@ -1,4 +1,4 @@
-//! A person's word about an order whose facts contradict each other.
+//! A person's word about an order whose facts contradict each other, or of which nobody can say anything.
 
 use supervisor_core::domain::OrderNo;
 use supervisor_core::instance::{Control, InstanceState};
@@ -27,10 +27,10 @@ const fn life(outcome: Outcome) -> Life {
 }
 
 impl Fleet {
-    /// Settles a disputed order: it is what `outcome` says, with the fills that were counted.
+    /// Ends a disputed order, or one in doubt: it is what `outcome` says, with the fills that were counted.
     ///
     /// # Errors
-    /// [`FleetError`]: no such order, its bot does not run, it is not disputed, or no reason is given.
+    /// [`FleetError`]: no such order, its bot does not run, it is neither disputed nor in doubt, or no reason is given.
     pub async fn resolve_order(&self, id: &str, outcome: Outcome, by: By) -> Result<ChangeReport, FleetError> {
         let unknown = || FleetError::UnknownOrder { id: id.to_owned() };
         let (instance, life_number, order) = parse_order_id(id).ok_or_else(unknown)?;
@@ -44,8 +44,8 @@ impl Fleet {
         }
         let state = self.live_state_of(&card).await?;
         let found = find(&state, order).ok_or_else(unknown)?;
-        if found.life != Life::Disputed {
-            let text = format!("order '{id}' is not disputed: it is {}", found.shown());
+        if !matches!(found.life, Life::Disputed | Life::Unknown) {
+            let text = format!("order '{id}' is neither disputed nor in doubt: it is {}", found.shown());
             return Err(FleetError::Conflict { text, code: "not_disputed" });
         }
         let control = Control::Resolve(order, life(outcome));
@@ -53,8 +53,8 @@ impl Fleet {
         // The answer to a look comes after the command.
         let state = self.live_state_of(&card).await?;
         match find(&state, order).map(|order| order.life) {
-            Some(Life::Disputed) => {
-                Err(FleetError::Internal { text: format!("order '{id}' is disputed still, against expectation") })
+            Some(now @ (Life::Disputed | Life::Unknown)) => {
+                Err(FleetError::Internal { text: format!("order '{id}' is {now} still, against expectation") })
             }
             now => {
                 let word = now.map_or_else(|| life(outcome).word(), Life::word);

@@ -82,6 +82,7 @@ struct Desk {
     closed: VecDeque<Order>,
     archive: [u8; 32],
     counted: BTreeMap<(InstrumentIx, TradeId), Timestamp>,
+    voided: BTreeMap<(InstrumentIx, TradeId), Timestamp>,
     placed: u64,
     fills: u64,
     epoch: u32,
@@ -192,6 +193,7 @@ impl Desk {
             closed: closed?,
             archive,
             counted: BTreeMap::new(),
+            voided: BTreeMap::new(),
             placed,
             fills,
             epoch: 0,
@@ -208,6 +210,8 @@ fn order(old: v2::Order, at: Timestamp) -> Result<Order, SavedError> {
         life,
         cancel,
         cancel_next: None,
+        // No later than this.
+        cancel_since: cancel.map(|_| at),
         filled,
         value,
         fees,
@@ -223,6 +227,7 @@ fn order(old: v2::Order, at: Timestamp) -> Result<Order, SavedError> {
         // No later than this.
         news: at,
         end: None,
+        is_told: life.is_over(),
     })
 }
 

@@ -319,6 +319,8 @@ pub enum Event {
     Fill(Fill),
     /// An order is over.
     Ended(OrderEnded),
+    /// An order is over once more: whoever wanted it has been told before, only its room is free again.
+    Released(OrderEnded),
     /// A round trip is complete.
     RoundTrip(RoundTrip),
     /// The monitor closes a position.

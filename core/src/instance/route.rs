@@ -40,6 +40,7 @@ pub fn route(event: Event, to: &mut Router<'_>) {
         Event::OrderRefused(order, news) => to.record(Fact::OrderRefused(order, news)),
         Event::Fill(fill) => filled(fill, to),
         Event::Ended(order) => ended(order, to),
+        Event::Released(order) => released(order, to),
         Event::RoundTrip(trip) => {
             to.record(Fact::RoundTrip(trip));
             to.send(Message::Streak(StreakIn::RoundTrip(trip)));
@@ -97,10 +98,15 @@ fn filled(fill: Fill, to: &mut Router<'_>) {
     to.send(Message::Streak(StreakIn::Fill(fill)));
 }
 
-/// Held room is released before the strategy may ask for more.
-fn ended(order: OrderEnded, to: &mut Router<'_>) {
+/// Held room is released.
+fn released(order: OrderEnded, to: &mut Router<'_>) {
     to.record(Fact::Ended(order));
     to.send(Message::Risk(RiskIn::Ended(order)));
+}
+
+/// Held room is released before the strategy may ask for more.
+fn ended(order: OrderEnded, to: &mut Router<'_>) {
+    released(order, to);
     to.send(Message::Strategy(StrategyIn::Ended(order)));
 }
 
@@ -110,11 +116,13 @@ fn kept_back(order: OrderNo, fact: Fact, to: &mut Router<'_>) {
     to.send(Message::Orders(OrdersIn::Report(Report::NeverSent(order))));
 }
 
-/// What a fill brought goes back.
+/// What a fill brought goes back. The strategy has planned with it: it begins anew with what is there, and its resting
+/// orders go.
 fn voided(fill: Fill, to: &mut Router<'_>) {
     to.record(Fact::Bust(fill));
     to.send(Message::Risk(RiskIn::Bust(fill)));
     to.send(Message::Streak(StreakIn::Bust(fill)));
+    to.send(Message::Strategy(StrategyIn::Control(Control::Release)));
 }
 
 /// The gate must know what is in doubt.

@@ -57,6 +57,9 @@ pub(super) struct Execution {
     pub is_new: bool,
 }
 
+/// Executions of an instance that count.
+pub(super) type Standing = BTreeMap<(OrderNo, TradeId), Execution>;
+
 /// How far an order goes: the worst price at which it trades.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Reach {
@@ -288,6 +291,12 @@ impl Book {
         was_new
     }
 
+    /// Executions of an instance that count.
+    pub fn standing(&self, instance: InstanceId) -> Standing {
+        let own = self.live.values().chain(self.ended.values()).filter(|known| known.id.instance == instance);
+        own.flat_map(|known| known.standing.iter().map(|(id, one)| ((known.id.order, *id), *one))).collect()
+    }
+
     /// Orders of a symbol, working and ended.
     pub fn of(&self, symbol: Symbol) -> impl Iterator<Item = &Known> {
         self.live.values().chain(self.ended.values()).filter(move |known| known.symbol == symbol)
@@ -316,7 +325,8 @@ impl Book {
 
     /// Forgets what ended before this moment.
     pub fn prune(&mut self, before: Timestamp) {
-        while let Some(&(_, key)) = self.ends.first().filter(|(end, _)| *end < before) {
+        while let Some((_, key)) = self.ends.first().copied().filter(|(end, _)| *end < before) {
+            self.ends.pop_first();
             self.take(key);
         }
     }

@@ -1,11 +1,13 @@
 //! How the ledger learns from its instances: fact by fact, or all at once after a recovery.
 
+use std::collections::BTreeSet;
+
 use super::account::Flow;
-use super::book::Known;
+use super::book::{Execution, Known, Standing};
 use super::{CLOCKS_MS, Ledger, LedgerError};
-use crate::domain::{ClientId, Fill, InstanceId, Notional, OrderNo, Qty, Timestamp, TradeId};
+use crate::domain::{ClientId, Fill, InstanceId, Notional, OrderNo, Qty, Symbol, Timestamp, TradeId};
 use crate::instance::{Control, Fact, FactRecord, Input, Stages};
-use crate::orders::{Life, Order, OrderEnded, Report, Terms};
+use crate::orders::{Life, Order, OrderEnded, Report, Terms, Trade};
 use crate::position::Position;
 use crate::spec::InstanceSpec;
 
@@ -44,7 +46,9 @@ pub struct RecoveredOrder {
     /// Newest number of the venue's that is known.
     pub seq: Option<u64>,
     /// Executions counted.
-    pub trades: Vec<TradeId>,
+    pub trades: Vec<Trade>,
+    /// Executions that are void.
+    pub voided: Vec<TradeId>,
 }
 
 impl Recovered {
@@ -70,6 +74,15 @@ impl Recovered {
     }
 }
 
+impl RecoveredOrder {
+    /// One of its executions, as far as a desk remembers it.
+    const fn fill(&self, trade: &Trade) -> Fill {
+        let Terms { order, tag, instrument, side, .. } = self.terms;
+        let Trade { id, qty, price, fee } = *trade;
+        Fill { order, tag, instrument, side, price, qty, fee, maker: false, trade: id, at: self.sent }
+    }
+}
+
 impl From<&Order> for RecoveredOrder {
     fn from(order: &Order) -> Self {
         Self {
@@ -80,7 +93,8 @@ impl From<&Order> for RecoveredOrder {
             sent: order.sent,
             ended: order.life.is_over().then_some(order.news),
             seq: (order.seq > 0).then_some(order.seq),
-            trades: order.trades.iter().map(|trade| trade.id).chain(order.voided.iter().copied()).collect(),
+            trades: order.trades.clone(),
+            voided: order.voided.clone(),
         }
     }
 }
@@ -165,7 +179,7 @@ impl Ledger {
     /// opening statement had in it was nobody's until now.
     fn count(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill) {
         let flow = Flow::from(fill);
-        let Some(symbol) = self.move_member(instance, fill, flow) else { return };
+        let Some(symbol) = self.shift_member(at, instance, fill, flow) else { return };
         if let Some(pair) = self.pair(symbol).filter(|_| self.comparison.is_in_opening(fill.at)) {
             self.outside.hand_over(pair, flow);
         }
@@ -174,15 +188,16 @@ impl Ledger {
 
     /// A void execution moves back what it had moved.
     fn uncount(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill) {
-        self.move_member(instance, fill, Flow::from(fill).back());
-        self.book.voided(at, instance, fill);
+        if self.shift_member(at, instance, fill, Flow::from(fill).back()).is_some() {
+            self.book.voided(at, instance, fill);
+        }
     }
 
-    fn move_member(&mut self, instance: InstanceId, fill: &Fill, flow: Flow) -> Option<Symbol> {
+    fn shift_member(&mut self, at: Timestamp, instance: InstanceId, fill: &Fill, flow: Flow) -> Option<Symbol> {
         let symbol = self.symbol(instance, fill.instrument).ok()?;
         self.members.get_mut(&instance)?.take(fill.instrument, flow);
         self.outside.owned(symbol, fill.trade);
-        self.comparison.counted(fill.at.min(at_most(fill.at)));
+        self.comparison.counted(fill.at.min(at + CLOCKS_MS));
         Some(symbol)
     }
 
@@ -191,26 +206,39 @@ impl Ledger {
     pub fn rebuild(&mut self, at: Timestamp, spec: &InstanceSpec, recovered: &Recovered) {
         self.register(at, spec, 0);
         let instance = spec.id;
+        let before = self.book.standing(instance);
+        // What it had followed is part of what is there now: an order that was over then still is.
+        let is_older = self.members.get(&instance).is_some_and(|member| member.followed() <= recovered.facts);
         if let Some(member) = self.members.get_mut(&instance) {
             member.replace(recovered.facts, recovered.last, recovered.cash, &recovered.positions);
             member.begin_after(recovered.epoch, recovered.floor());
         }
-        self.book.forget(instance, |_| false);
+        let comes = |known: &Known| recovered.orders.iter().any(|order| order.terms.order == known.id.order);
+        self.book.forget(instance, |known| is_older && known.ended.is_some() && !comes(known));
         for order in &recovered.orders {
-            self.recover(at, instance, order);
+            self.recover(at, instance, order, &before);
         }
     }
 
-    fn recover(&mut self, at: Timestamp, instance: InstanceId, order: &RecoveredOrder) {
+    fn recover(&mut self, at: Timestamp, instance: InstanceId, order: &RecoveredOrder, before: &Standing) {
         let Ok(symbol) = self.symbol(instance, order.terms.instrument) else { return };
-        order.trades.iter().for_each(|trade| self.outside.owned(symbol, *trade));
+        let counted = order.trades.iter().map(|trade| trade.id).chain(order.voided.iter().copied());
+        let trades: BTreeSet<TradeId> = counted.collect();
+        trades.iter().for_each(|trade| self.outside.owned(symbol, *trade));
+        // Nobody noted when it happened: after the order left, and before now.
+        let (first, last) = (order.sent - CLOCKS_MS, at + CLOCKS_MS);
+        let is_new = self.comparison.opening().is_some();
+        let fresh = |trade: &Trade| Execution { fill: order.fill(trade), first, last, is_new };
+        let known = |trade: &Trade| before.get(&(order.terms.order, trade.id)).copied();
+        let standing = order.trades.iter().map(|trade| (trade.id, known(trade).unwrap_or_else(|| fresh(trade))));
         let id = ClientId { instance, epoch: order.epoch, order: order.terms.order };
         self.book.put(Known {
             life: order.life,
             filled: order.filled,
             seq: order.seq,
             ended: order.ended,
-            trades: order.trades.iter().copied().collect(),
+            standing: standing.collect(),
+            trades,
             placed: true,
             touched: at,
             ..Known::new(order.sent, id, symbol, order.terms)

@@ -8,8 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use super::book::Execution;
 use super::news::{Owner, fill_of};
 use super::outside::Foreign;
@@ -30,7 +28,7 @@ pub(super) struct Whole<'a> {
 }
 
 /// What a reading says about an execution that it does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     /// It would have it.
     Missing,
@@ -38,6 +36,24 @@ enum Word {
     Later,
     /// Nothing.
     Nothing,
+}
+
+/// An execution that counts, and that a reading must have and has not.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    /// What its owner is to hear; `None` for one that no instance has.
+    told: Option<(InstanceId, Report)>,
+    trade: VenueTrade,
+    /// It is not older than this.
+    first: Timestamp,
+}
+
+/// What a reading lacks.
+#[derive(Clone, Debug, Default)]
+struct Lack {
+    gaps: Vec<Gap>,
+    /// From when on a later reading is to be compared.
+    again: Vec<Timestamp>,
 }
 
 impl Whole<'_> {
@@ -79,26 +95,25 @@ impl Ledger {
     /// Compares what counts with a whole reading; answers what the owners must hear.
     pub(super) fn miss(&mut self, at: Timestamp, whole: &Whole<'_>) -> Vec<(InstanceId, Report)> {
         self.date(whole);
-        let (missing, again) = self.missing(whole);
+        let Lack { gaps, mut again } = self.lack(whole);
         let before = std::mem::take(&mut self.suspects);
         let (of_it, others): (Suspects, Suspects) = before.into_iter().partition(|(key, _)| key.0 == whole.symbol);
         self.suspects = others;
         let mut news = Vec::new();
-        let mut earliest = again;
-        for (owner, trade) in missing {
-            let key = (trade.symbol, trade.trade);
+        for gap in gaps {
+            let key = (whole.symbol, gap.trade.trade);
             let since = of_it.get(&key).copied().unwrap_or(whole.until);
             self.suspects.insert(key, since);
             if whole.until.since(since) < self.venue.margin_ms {
-                earliest = earliest.into_iter().chain([trade.at]).min();
+                again.push(gap.first);
                 continue;
             }
-            match owner {
+            match gap.told {
                 Some(told) => news.push(told),
-                None => self.take_back(at, &trade, true),
+                None => self.take_back(at, &gap.trade, true),
             }
         }
-        if let Some(earliest) = earliest {
+        if let Some(earliest) = again.into_iter().min() {
             self.polls.look_again(at, whole.symbol, earliest - 1, self.venue.margin_ms);
         }
         news
@@ -116,14 +131,11 @@ impl Ledger {
         }
     }
 
-    /// Executions that count and that the reading must have and has not, each with what its owner is to hear; and from
-    /// when on a later reading is to be compared.
-    #[expect(clippy::type_complexity, reason = "two lists that only the caller reads")]
-    fn missing(&self, whole: &Whole<'_>) -> (Vec<(Option<(InstanceId, Report)>, VenueTrade)>, Option<Timestamp>) {
+    fn lack(&self, whole: &Whole<'_>) -> Lack {
         let listed: BTreeSet<TradeId> = whole.trades.iter().map(|trade| trade.trade).collect();
         let is_there = |trade: TradeId| listed.contains(&trade);
         let margin_ms = self.venue.margin_ms;
-        let (mut missing, mut again) = (Vec::new(), None);
+        let mut lack = Lack::default();
         for known in self.book.of(whole.symbol) {
             let runs = self.members.contains_key(&known.id.instance);
             for execution in known.standing.values().filter(|execution| !is_there(execution.fill.trade)) {
@@ -131,16 +143,16 @@ impl Ledger {
                 match whole.says(first, last, margin_ms) {
                     Word::Missing => {
                         let told = runs.then_some((known.id.instance, Report::Bust(fill)));
-                        missing.push((told, known.trade_of(&fill)));
+                        lack.gaps.push(Gap { told, trade: known.trade_of(&fill), first });
                     }
-                    Word::Later if first < last => again = again.into_iter().chain([first]).min(),
+                    Word::Later if first < last => lack.again.push(first),
                     Word::Later | Word::Nothing => {}
                 }
             }
         }
         let foreign = self.outside.standing(whole.symbol).filter(|trade| !is_there(trade.trade));
         let gone = foreign.filter(|trade| whole.says(trade.at, trade.at, margin_ms) == Word::Missing);
-        missing.extend(gone.map(|trade| (None, *trade)));
-        (missing, again)
+        lack.gaps.extend(gone.map(|trade| Gap { told: None, trade: *trade, first: trade.at }));
+        lack
     }
 }

@@ -29,6 +29,8 @@ use crate::spec::VenueTraits;
 pub use due::Due;
 pub use news::Moved;
 
+/// Executions of archived orders stay known for so many times the look-back; no question reaches back further than two.
+const KEPT_LOOKS: i64 = 3;
 /// Settled orders that stay at hand.
 const CLOSED_KEPT: usize = 256;
 
@@ -56,8 +58,10 @@ pub struct Order {
     pub life: Life,
     /// The overlay: we asked for its end, and why.
     pub cancel: Option<CancelReason>,
-    /// When the cancel is sent again; `None`: it waits until more is known of the order, or nobody asked.
+    /// When the cancel is sent again; `None`: it waits until the venue has the order, or nobody asked.
     pub cancel_next: Option<Timestamp>,
+    /// When the cancel was first wanted.
+    pub cancel_since: Option<Timestamp>,
     /// Base units filled, as counted here: the sum of `trades`.
     pub filled: Qty,
     /// Quote units of the fills.
@@ -84,6 +88,8 @@ pub struct Order {
     pub news: Timestamp,
     /// How it ended, once it is settled.
     pub end: Option<Life>,
+    /// True once whoever wanted it was told that it is over.
+    pub is_told: bool,
 }
 
 /// All orders of an instance.
@@ -95,6 +101,8 @@ pub struct Desk {
     pub(super) archive: [u8; 32],
     /// Executions of orders in the archive that a look back could still bring.
     pub(super) counted: BTreeMap<(InstrumentIx, TradeId), Timestamp>,
+    /// Executions of orders in the archive that are void.
+    pub(super) voided: BTreeMap<(InstrumentIx, TradeId), Timestamp>,
     pub(super) placed: u64,
     pub(super) fills: u64,
     pub(super) epoch: u32,
@@ -108,6 +116,7 @@ impl Order {
             life: Life::Intent,
             cancel: None,
             cancel_next: None,
+            cancel_since: None,
             filled: Qty::ZERO,
             value: Notional::ZERO,
             fees: Notional::ZERO,
@@ -121,6 +130,7 @@ impl Order {
             doubt: None,
             news: at,
             end: None,
+            is_told: false,
         }
     }
 
@@ -170,7 +180,7 @@ impl Desk {
     /// already marked, or not yet known to a venue that takes no cancel before.
     pub fn want_cancel(&mut self, at: Timestamp, order: OrderNo, reason: CancelReason, venue: &VenueTraits) -> bool {
         let Some(entry) = self.open.get_mut(&order).filter(|entry| entry.cancel.is_none()) else { return false };
-        entry.cancel = Some(reason);
+        (entry.cancel, entry.cancel_since) = (Some(reason), Some(at));
         if venue.is_certain {
             return true;
         }
@@ -251,13 +261,14 @@ impl Desk {
     /// The same as [`Desk::forget`], once every so many orders: it looks at all of them.
     pub(super) fn forget_now_and_then(&mut self, at: Timestamp, venue: &VenueTraits) {
         if self.placed.is_multiple_of(64) {
-            self.forget(at - 2 * venue.look_back_ms);
+            self.forget(at - KEPT_LOOKS * venue.look_back_ms);
         }
     }
 
     /// Forgets executions of archived orders that no look back brings any more.
     fn forget(&mut self, before: Timestamp) {
         self.counted.retain(|_, news| *news >= before);
+        self.voided.retain(|_, news| *news >= before);
     }
 
     /// Orders that are not over, by number.
@@ -389,6 +400,9 @@ impl Desk {
             return false;
         }
         let of_order = |o: &Order| o.voided.contains(&fill.trade) || o.trades.iter().any(|t| t.id == fill.trade);
-        self.find(fill.order).is_some_and(of_order) || self.counted.contains_key(&(fill.instrument, fill.trade))
+        let key = (fill.instrument, fill.trade);
+        self.find(fill.order).is_some_and(of_order)
+            || self.counted.contains_key(&key)
+            || self.voided.contains_key(&key)
     }
 }

@@ -41,7 +41,7 @@ pub enum Why {
     Owed,
     /// The venue says that it executed less of an ended order than we have counted.
     Excess,
-    /// An exit at market should be over by now.
+    /// An exit at market, or an order whose cancel leaves again and again, should be over by now.
     Overdue,
 }
 
@@ -80,6 +80,12 @@ impl Doubt {
     #[must_use]
     pub const fn new(why: Why, since: Timestamp, next: Timestamp) -> Self {
         Self { why, since, next, tries: 0, silent: 0, absent: None, twice: false, traded: false, told: 0 }
+    }
+
+    /// Asked anew for another reason: since when it lasts, and who was told of it, stays.
+    #[must_use]
+    pub const fn anew(self, why: Why, next: Timestamp) -> Self {
+        Self { told: self.told, ..Self::new(why, self.since, next) }
     }
 
     /// For another reason, too: what is known stays, the next question is due now.

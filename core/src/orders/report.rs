@@ -50,6 +50,17 @@ pub struct OrderView {
     pub seq: u64,
 }
 
+impl OrderView {
+    /// True when the venue says that it is over.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        match self.state {
+            VenueState::Pending | VenueState::Armed | VenueState::Open => false,
+            VenueState::Filled | VenueState::Canceled | VenueState::Expired | VenueState::Rejected => true,
+        }
+    }
+}
+
 /// The states that a venue speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -74,6 +74,7 @@ impl Orders {
 
     /// One message.
     pub fn on(&mut self, cx: &Cx<'_>, message: OrdersIn, out: &mut Outbox) {
+        let (is_quote, before) = (matches!(message, OrdersIn::Quote(_)), out.len());
         match message {
             OrdersIn::Submit(order) => self.on_submit(cx, order, out),
             OrdersIn::Cancel(request) => self.on_cancel(cx, request, out),
@@ -88,8 +89,12 @@ impl Orders {
             OrdersIn::Protect(ix, protect) => self.on_protect(cx, ix, protect, out),
             OrdersIn::Control(control) => self.on_control(cx, control, out),
         }
-        self.look_back(cx, out);
-        self.rearm(cx, out);
+        // A price that set nothing off changes nothing of the orders; they need not be gone through.
+        if !is_quote || out.len() > before {
+            self.look_back(cx, out);
+            self.rearm(cx, out);
+        }
+        self.watch(out);
     }
 
     /// Is the start at the venue complete, and may entries pass?
@@ -216,6 +221,11 @@ impl Orders {
 
     /// No fact: it follows from those before and from the clock.
     fn settle(&mut self, cx: &Cx<'_>, order: OrderNo) {
+        if self.reconcile.is_some() {
+            // Not everything that happened has been heard of.
+            self.desk.wait_on(cx.at, order);
+            return;
+        }
         self.desk.apply(cx.at, order, OrderEvent::Settle, None, &cx.spec.venue);
         self.desk.forget_now_and_then(cx.at, &cx.spec.venue);
     }
@@ -260,7 +270,7 @@ impl Orders {
         match control {
             Control::Reconcile(epoch) => self.begin_reconcile(cx, epoch, out),
             Control::Resolve(order, to) => {
-                if let Some(moved) = self.desk.resolve(cx.at, order, to) {
+                if let Some(moved) = self.desk.resolve(cx.at, order, to, &cx.spec.venue) {
                     self.moved(cx, order, moved, out);
                 }
             }
@@ -301,7 +311,7 @@ impl Orders {
         }
     }
 
-    /// Tells the shell when to wake this stage and whether it wants prices, when that changed.
+    /// Tells the shell when to wake this stage, when that changed.
     fn rearm(&mut self, cx: &Cx<'_>, out: &mut Outbox) {
         let reconcile = self.reconcile.as_ref().and_then(Reconcile::wake);
         let guards = (0..).map(InstrumentIx).take(self.positions.len());
@@ -315,6 +325,10 @@ impl Orders {
             self.wake = wake;
             out.push(Event::Wake(wake));
         }
+    }
+
+    /// Tells the shell whether this stage wants prices, when that changed.
+    fn watch(&mut self, out: &mut Outbox) {
         let watching = self.monitor.watches() || self.positions.iter().any(Position::is_unpriced);
         if watching != self.watching {
             self.watching = watching;

@@ -46,6 +46,8 @@ impl Risk {
             }
             RiskIn::Bust(fill) => {
                 self.gate.exposure_mut().on_bust(&fill);
+                // The strategy begins anew.
+                out.push(Event::Latches(self.gate.latches()));
                 self.tell_funds(cx, out);
             }
             RiskIn::Standing(standing) => self.gate.stand(standing),

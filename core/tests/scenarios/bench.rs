@@ -308,7 +308,9 @@ impl Bench {
                 Side::Sell => (position, cash) = (position - order.filled, cash + order.value - order.fees),
             }
             assert_eq!(order.filled, order.trades.iter().map(|trade| trade.qty).sum(), "executions of {number}");
-            let may_fill = if order.life.is_over() { order.owed() } else { order.rest() };
+            // A disputed order that is live is on its way out.
+            let is_stray = order.life == Life::Disputed && order.cancel_next.is_some();
+            let may_fill = if order.life.is_over() && !is_stray { order.owed() } else { order.rest() };
             // Of more than the whole order, which the venue cannot mean, at least what is left of the order is held.
             let sane = order.claimed.is_none_or(|claimed| claimed <= order.terms.qty);
             let wanted = if sane { may_fill } else { may_fill.min(order.rest()) };

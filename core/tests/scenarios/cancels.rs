@@ -61,7 +61,7 @@ fn cancel_overtakes_the_order_and_is_sent_again() {
     let script = [
         ("withdraw", "withdraw 1"),
         ("unknown", "1 is in-doubt, ask 1"),
-        ("open 0", "1 is open, withdraw 1"),
+        ("open 0", "1 is open"),
         ("later", "withdraw 1, 1 is canceled, 1 ended with 0"),
     ];
     play_booked(buy("1", "99"), &script, "open", "canceled 0");
@@ -89,7 +89,7 @@ fn cancel_rejected_as_unknown() {
         ("withdraw", "withdraw 1"),
         ("unknown", "1 is in-doubt, ask 1"),
         ("fill 0.4", "1 fills 0.4, 1 is open"),
-        ("open 0.4", "withdraw 1"),
+        ("open 0.4", ""),
         ("fill 0.1", "1 fills 0.1"),
         ("expired 0.5", "1 is expired, 1 ended with 0.5"),
         ("later", ""),

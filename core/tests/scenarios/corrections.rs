@@ -33,9 +33,9 @@ fn bust_of_a_part() {
         ("open 0", "1 is open"),
         ("fill 0.4", "1 fills 0.4"),
         ("fill 0.3", "1 fills 0.3"),
-        ("bust 1", "1 loses 0.4, ask 1"),
+        ("bust 1", "1 loses 0.4, withdraw 1, ask 1"),
         ("open 0.3", ""),
-        ("withdraw", "withdraw 1"),
+        ("withdraw", ""),
         ("canceled 0.3", "1 is canceled, 1 ended with 0.3"),
         ("later", ""),
     ];

@@ -126,7 +126,7 @@ fn a_fill_after_settlement_is_in_the_position_and_a_person_must_say_what_it_is()
     bench.command(Control::Resolve(ONE, Life::Open));
     assert_eq!(bench.told(), "Resolve(OrderNo(1), Open)", "no end");
     bench.command(Control::Resolve(ONE, Life::Canceled));
-    assert_eq!(bench.told(), "Resolve(OrderNo(1), Canceled), 1 is canceled, entries pass");
+    assert_eq!(bench.told(), "Resolve(OrderNo(1), Canceled), 1 is canceled, 1 ended with 0.6, entries pass");
     in_silence(&mut bench, 10 * MINUTE);
     assert_eq!((bench.position(), lives(&bench)), (qty("0.6"), (Life::Settled, Life::Canceled, 0, 1)));
 }
@@ -150,8 +150,13 @@ fn a_settled_order_that_the_venue_shows_live_is_disputed() {
     let mut bench = canceled();
     in_silence(&mut bench, HOUR);
     view(&mut bench, VenueState::Open, "0.4", 3);
-    assert_eq!(bench.told(), "1 is disputed, disputed");
-    assert_eq!(lives(&bench), (Life::Disputed, Life::Disputed, 1, 0));
+    assert_eq!(bench.told(), "1 is disputed, 1 lives again, disputed, withdraw 1");
+    assert_eq!((lives(&bench), bench.held(1)), ((Life::Disputed, Life::Disputed, 1, 0), qty("0.6")), "it may still fill");
+    in_silence(&mut bench, 2 * SECOND);
+    assert_eq!(bench.told(), "withdraw 1", "until it is gone");
+    view(&mut bench, VenueState::Canceled, "0.4", 4);
+    in_silence(&mut bench, HOUR);
+    assert_eq!((bench.told().as_str(), bench.held(1)), ("", Qty::ZERO));
 }
 
 #[test]
@@ -178,7 +183,8 @@ fn an_order_that_was_kept_back_and_is_at_the_venue_is_disputed() {
         assert_eq!(bench.position(), qty("0.4"));
         let mut bench = begin();
         view(&mut bench, VenueState::Open, "0", 1);
-        assert_eq!(bench.told(), "1 is disputed, disputed");
+        assert_eq!(bench.told(), "1 is disputed, 1 lives again, disputed, withdraw 1");
+        assert_eq!(bench.held(1), qty("1"));
         let mut bench = begin();
         in_silence(&mut bench, HOUR);
         assert_eq!((bench.told().as_str(), lives(&bench)), ("", (Life::Settled, Life::NeverSent, 0, 1)));

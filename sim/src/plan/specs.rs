@@ -114,8 +114,7 @@ fn bot(
     };
     let id: InstanceId = format!("{word}-{at}").parse().ok()?;
     let mut instruments = vec![venue.symbols.get(symbol)?.clone()];
-    // One wild bot of each account trades every symbol, so that the ledger reads all that others trade there.
-    if matches!(at, 0 | 2 | 4) || (matches!(mind, Mind::Wild(_)) && at > 1 && dice.is(300)) {
+    if matches!(mind, Mind::Wild(_)) && at != 1 && dice.is(500) {
         instruments.extend(venue.symbols.get(1 - symbol).cloned());
     }
     let base = if instruments.len() == 1 && dice.is(400) { dec(dice.span(5, 30), 0) } else { Decimal::ZERO };

@@ -99,12 +99,7 @@ impl World {
             Ok(upto) => upto,
             Err(error) => return Err(self.ground.failed(error)),
         };
-        let was_up = self.process.as_ref().is_some_and(Process::is_up);
-        self.with(|process, ground| process.synced(ground, upto))?;
-        if !was_up && self.process.as_ref().is_some_and(Process::is_up) {
-            self.tell_busts_again();
-        }
-        Ok(())
+        self.with(|process, ground| process.synced(ground, upto))
     }
 
     /// The disk is full for a while.
@@ -147,9 +142,6 @@ impl World {
         let told = self.with(|process, ground| process.on_stream(ground, is_up));
         if let Err(died) = told {
             self.bury(died);
-        }
-        if is_up {
-            self.tell_busts_again();
         }
         self.arm_stream();
     }

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use supervisor_core::domain::{Asset, Timestamp};
-use supervisor_core::ledger::VenueTrade;
 
 use crate::bots::{Feed, Wild};
 use crate::check::{Checker, Violation};
@@ -61,8 +60,6 @@ pub struct World {
     venue_armed: Option<Timestamp>,
     crashes: u64,
     events: u64,
-    /// Executions declared void, by account.
-    busts: Vec<(usize, VenueTrade)>,
     /// How far venue and ledger are apart; for the trace.
     apart: BTreeMap<(usize, Asset), Decimal>,
 }
@@ -122,7 +119,6 @@ impl World {
             venue_armed: None,
             crashes: 0,
             events: 0,
-            busts: Vec::new(),
             apart: BTreeMap::new(),
             plan,
         };

@@ -92,7 +92,6 @@ impl World {
         for (at, account, news) in self.venue.drain_news() {
             if let (Some(account), News::Bust(trade)) = (account, &news) {
                 self.ground.check.on_bust(account, trade);
-                self.busts.push((account.0, *trade));
             }
             if let Some(account) = account {
                 self.ground.note("truth", &[account.0 as u64], || format!("account {}: {news:?}", account.0));
@@ -105,14 +104,6 @@ impl World {
                 let then: Timestamp = at.max(self.ground.now) + delay;
                 self.ground.heap.put(then, Event::News(life, account.map(|account| account.0), news));
             }
-        }
-    }
-
-    /// The venue tells its busts again to whoever has just come: what it said to nobody is not heard.
-    pub(super) fn tell_busts_again(&mut self) {
-        let life = self.life;
-        for (account, trade) in &self.busts {
-            self.ground.after(50, Event::News(life, Some(*account), News::Bust(*trade)));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tests of the ledger: bots that record facts, and a venue that says things.
 
 mod balances;
+mod bounds;
 mod crossing;
 mod edges;
 mod following;

@@ -24,6 +24,8 @@ pub enum Due {
     Settle(OrderNo),
 }
 
+/// An order that is not over so long after its cancel is asked about, ms.
+const CANCELED_MS: i64 = 10_000;
 /// At a start so many orders are asked about per second.
 const ASKED_PER_S: usize = 10;
 
@@ -61,17 +63,27 @@ impl Desk {
         let mut lost = Vec::new();
         for (nth, order) in self.open.values_mut().enumerate() {
             let wait = i64::try_from(nth / ASKED_PER_S).unwrap_or(i64::MAX).saturating_mul(1_000);
-            order.doubt = Some(Doubt::new(Why::Restart, at, at + wait));
+            let asked = Doubt::new(Why::Restart, at, at + wait);
+            order.doubt = Some(order.doubt.map_or(asked, |before| before.anew(Why::Restart, at + wait)));
             order.cancel_next = order.cancel_next.map(|_| at);
             if order.life == Life::InFlight {
                 lost.push(order.terms.order);
             }
         }
-        for order in self.closing.values_mut().filter(|order| order.doubt.is_some()) {
-            order.doubt = order.doubt.map(|doubt| Doubt::new(doubt.why, doubt.since, at));
+        for order in self.closing.values_mut() {
+            // While nobody listened it was not quiet.
+            order.news = at;
+            order.doubt = order.doubt.map(|doubt| doubt.anew(doubt.why, at));
         }
-        self.forget(at - 2 * spec.venue.look_back_ms);
+        self.forget(at - super::KEPT_LOOKS * spec.venue.look_back_ms);
         (lost, u32::try_from(self.open.len()).unwrap_or(u32::MAX))
+    }
+
+    /// It is not settled after all: its time begins anew.
+    pub fn wait_on(&mut self, at: Timestamp, order: OrderNo) {
+        if let Some(entry) = self.closing.get_mut(&order) {
+            entry.news = at;
+        }
     }
 
     /// True when no order is asked about any more because of a start.
@@ -127,11 +139,12 @@ impl Order {
                     due.push(Due::Ask(Ask::Order(order)));
                 }
                 if wants_trades {
-                    since(trades, self.terms.instrument, self.sent);
+                    // What is known of archived orders reaches back further than that.
+                    since(trades, self.terms.instrument, self.sent.max(at - 2 * spec.venue.look_back_ms));
                 }
             }
         }
-        if self.cancel_next.is_some_and(|next| at >= next) && !self.life.is_over() {
+        if self.cancel_again_at().is_some_and(|next| at >= next) {
             self.cancel_next = Some(at + spec.venue.cancel_ms);
             due.push(Due::CancelAgain(order));
         }
@@ -143,16 +156,29 @@ impl Order {
 
     fn wake(&self, spec: &InstanceSpec) -> Option<Timestamp> {
         let answer = (self.life == Life::InFlight).then(|| self.answer_by(spec));
-        let cancel = self.cancel_next.filter(|_| !self.life.is_over());
+        let cancel = self.cancel_again_at();
         let doubt = self.doubt.map(|doubt| doubt.wake());
         let (times_out, settles) = (self.times_out_at(spec), self.settles_at(spec));
         [answer, doubt, cancel, times_out, settles, self.overdue_at()].into_iter().flatten().min()
     }
 
-    /// An exit at market is to be over at once: it is asked about for as long as it is not.
+    /// A cancel that was refused since the venue does not know the order waits until it does. A disputed order that the
+    /// venue shows live is withdrawn like any other.
+    fn cancel_again_at(&self) -> Option<Timestamp> {
+        let refused = self.doubt.is_some_and(|doubt| doubt.why == Why::CancelRefused);
+        let waits = self.life == Life::Unknown && refused;
+        self.cancel_next.filter(|_| !waits && (!self.life.is_over() || self.life == Life::Disputed))
+    }
+
+    /// An exit at market is to be over at once, and an order soon after its cancel: it is asked about for as long as it
+    /// is not.
     fn overdue_at(&self) -> Option<Timestamp> {
-        let waits = self.is_exit_at_market() && self.life.is_at_venue() && self.doubt.is_none();
-        waits.then(|| self.news + AGAIN_MS)
+        if !self.life.is_at_venue() || self.doubt.is_some() {
+            return None;
+        }
+        let exit = self.is_exit_at_market().then(|| self.news + AGAIN_MS);
+        let cancel = self.cancel_since.map(|since| (since + CANCELED_MS).max(self.news + AGAIN_MS));
+        exit.into_iter().chain(cancel).min()
     }
 
     fn answer_by(&self, spec: &InstanceSpec) -> Timestamp {

@@ -16,6 +16,8 @@ pub struct Moved {
     pub to: Life,
     /// Set when the order is over by this very news.
     pub ended: Option<OrderEnded>,
+    /// True when whoever wanted it was told of an end before: only its room is to be released.
+    pub was_told: bool,
     /// Set when it was over and is live again: what may still fill of it.
     pub reopened: Option<(Terms, Qty)>,
     /// True when a cancel that waited may leave now.
@@ -70,12 +72,21 @@ impl Desk {
         entry.follow(at, event, venue);
         let settled = to == Life::Settled;
         entry.end = if settled { Some(from) } else { None };
-        let may_cancel = entry.may_cancel(at, venue);
+        // What was settled or kept back, and is live at the venue, is nobody's any more: a person must look, but first it
+        // shall go.
+        let stray = to == Life::Disputed && from != to && is_live(event);
+        if stray {
+            (entry.cancel, entry.cancel_next) = (Some(CancelReason::Replan), Some(at + venue.cancel_ms));
+        }
+        let reopened = if stray { Some((entry.terms, entry.rest())) } else { reopened };
+        let may_cancel = stray || entry.may_cancel(at, venue);
+        let was_told = entry.is_told;
+        entry.is_told |= to.is_over();
         let ended = (to.is_over() && !from.is_over()).then(|| entry.ended());
         if to.is_over() != from.is_over() || settled || from == Life::Settled {
             self.settle_place(order, venue);
         }
-        Some(Moved { from, to, ended, reopened, may_cancel })
+        Some(Moved { from, to, ended, was_told, reopened, may_cancel })
     }
 
     /// Takes a view of the venue's, which may be older than what is known.
@@ -93,7 +104,7 @@ impl Desk {
         );
         entry.is_acked = true;
         if !is_old {
-            entry.answered();
+            entry.answered(at);
         } else if let Some(doubt) = &mut entry.doubt {
             doubt.answered(at);
         }
@@ -103,6 +114,10 @@ impl Desk {
         let entry = self.find_mut(order);
         let hold = entry.and_then(|entry| {
             entry.owe(at);
+            if entry.life == Life::Disputed && !is_old && view.is_over() {
+                entry.cancel_next = None;
+                return Some((entry.terms, Qty::ZERO));
+            }
             let changed = was_over && entry.life.is_over() && entry.owed() != owed;
             changed.then(|| (entry.terms, entry.owed()))
         });
@@ -117,7 +132,7 @@ impl Desk {
         self.fills += 1;
         let Some(entry) = self.find_mut(fill.order) else {
             self.counted.insert((fill.instrument, fill.trade), at);
-            return Some(Counted { moved: Err(OrderEvent::PartFill), late: None });
+            return Some(Counted { moved: Err(OrderEvent::PartFill), late: Some(Life::Settled) });
         };
         entry.trades.push(Trade { id: fill.trade, qty: fill.qty, price: fill.price, fee: fill.fee });
         entry.recount();
@@ -138,7 +153,8 @@ impl Desk {
     /// An execution is void. `Some` when it had been counted.
     pub fn bust(&mut self, at: Timestamp, fill: &Fill, venue: &VenueTraits) -> Option<Counted> {
         let Some(entry) = self.find_mut(fill.order) else {
-            let known = self.counted.remove(&(fill.instrument, fill.trade)).is_some();
+            let key = (fill.instrument, fill.trade);
+            let known = self.voided.insert(key, at).is_none() && self.counted.contains_key(&key);
             return known.then_some(Counted { moved: Err(OrderEvent::Bust), late: None });
         };
         if entry.voided.contains(&fill.trade) {
@@ -189,14 +205,18 @@ impl Desk {
         absent
     }
 
-    /// A person says how a disputed order ended; what was counted is what it was.
-    pub fn resolve(&mut self, at: Timestamp, order: OrderNo, to: Life) -> Option<Moved> {
-        let entry = self.closing.get_mut(&order)?;
+    /// A person says how an order ended that is disputed, or in doubt; what was counted is what it was.
+    pub fn resolve(&mut self, at: Timestamp, order: OrderNo, to: Life, venue: &VenueTraits) -> Option<Moved> {
+        let entry = self.find_mut(order)?;
         let from = entry.life;
         entry.life = resolve(from, to)?;
         entry.claimed = Some(entry.filled);
-        (entry.news, entry.doubt) = (at, None);
-        Some(Moved { from, to, ended: None, reopened: None, may_cancel: false })
+        (entry.news, entry.doubt, entry.cancel_next) = (at, None, None);
+        let was_told = std::mem::replace(&mut entry.is_told, true);
+        // A disputed order ended long ago; what was held for it since is released as well.
+        let ended = Some(entry.ended());
+        self.settle_place(order, venue);
+        Some(Moved { from, to, ended, was_told, reopened: None, may_cancel: false })
     }
 
     /// Puts an order under query that is not settled.
@@ -205,6 +225,11 @@ impl Desk {
             entry.ask(why, at, venue);
         }
     }
+}
+
+/// True for news of an order that is live at the venue.
+const fn is_live(event: OrderEvent) -> bool {
+    matches!(event, OrderEvent::Live | OrderEvent::Accept | OrderEvent::Pend | OrderEvent::Arm)
 }
 
 /// True for news that only an order which is, or was, at the venue can have.
@@ -242,6 +267,8 @@ impl Order {
             VenueState::Armed if !over || newer => Some(OrderEvent::Arm),
             // Filled, and yet not whole: what is void does not fill again.
             VenueState::Filled if !over && view.filled < self.terms.qty => Some(OrderEvent::Cancel),
+            // They have: one too many was void.
+            VenueState::Filled if !over && self.filled == self.terms.qty => Some(OrderEvent::FullFill),
             // Executions complete an order, not the claim that there were any.
             VenueState::Filled if !over => Some(OrderEvent::Accept),
             VenueState::Canceled if !over || newer => Some(OrderEvent::Cancel),
@@ -267,18 +294,19 @@ impl Order {
         }
         match event {
             Accept | Pend | Arm | Cancel | Expire | Reject | Replace | Live | Absent | Withhold | Settle => {
-                self.answered();
+                self.answered(at);
             }
             // A fill says that the order was there, not that it still is.
             FullFill | PartFill => {
                 let silent = self.doubt.is_some_and(|doubt| doubt.why == Why::Silence);
                 if silent || self.life == Life::Filled {
-                    self.answered();
+                    self.answered(at);
                 }
             }
             Silence if self.life == Life::Unknown => self.ask(Why::Silence, at, venue),
             CancelLate | CancelUnknown if !self.life.is_over() => {
-                self.cancel_next = None;
+                // If it is live after all, the cancel leaves again, but not at once.
+                self.cancel_next = self.cancel_next.map(|_| at + venue.cancel_ms);
                 self.ask(Why::CancelRefused, at, venue);
             }
             Missing if !self.life.is_over() => self.ask(Why::Missing, at, venue),
@@ -290,9 +318,13 @@ impl Order {
         self.owe(at);
     }
 
-    /// The venue has said where it stands: no question is open but that of the counts.
-    fn answered(&mut self) {
-        self.doubt = self.doubt.filter(|doubt| doubt.why.is_of_counts());
+    /// The venue has said where it stands: no question is open but that of the counts, and why it is not over.
+    fn answered(&mut self, at: Timestamp) {
+        let overdue = self.life.is_at_venue();
+        self.doubt = self.doubt.filter(|doubt| doubt.why.is_of_counts() || (doubt.why == Why::Overdue && overdue));
+        if let Some(doubt) = self.doubt.as_mut().filter(|doubt| doubt.why == Why::Overdue) {
+            doubt.answered(at);
+        }
     }
 
     /// The venue says that it executed more than we have seen: its executions are asked for until they are here. Less,

@@ -100,8 +100,8 @@ fn only_what_is_quiet_and_agreed_is_settled_and_only_settled_orders_are_closed()
     let after = desk.fill(at(71 * MINUTE), &fill(ONE, 3, 1), &VENUE).unwrap();
     assert_eq!((after.late, after.moved.unwrap().to), (Some(Life::Canceled), Life::Disputed));
     assert_eq!((desk.closing.len(), desk.closed.len()), (1, 0));
-    assert!(desk.resolve(at(72 * MINUTE), ONE, Life::Open).is_none());
-    assert_eq!(desk.resolve(at(72 * MINUTE), ONE, Life::Canceled).unwrap().to, Life::Canceled);
+    assert!(desk.resolve(at(72 * MINUTE), ONE, Life::Open, &VENUE).is_none());
+    assert_eq!(desk.resolve(at(72 * MINUTE), ONE, Life::Canceled, &VENUE).unwrap().to, Life::Canceled);
     assert!(!desk.has_dispute());
 }
 
@@ -179,8 +179,8 @@ fn a_cancel_goes_on_until_the_order_is_over_and_waits_for_word_when_it_is_refuse
     assert_eq!((life(&desk), why(&desk)), (Life::Unknown, Some(Why::CancelRefused)));
     assert_eq!(desk.due(at(2_500), &spec), [Due::Ask(Ask::Order(ONE))], "no cancel before it is known");
     let seen = desk.see(at(2_600), &view(VenueState::Open, 0, 1), &VENUE).moved.unwrap().unwrap();
-    assert!(seen.may_cancel);
-    assert_eq!(desk.find(ONE).unwrap().cancel_next, Some(at(4_600)));
+    assert!(!seen.may_cancel, "not at once, or refusals and questions would follow each other as fast as they can");
+    assert_eq!((desk.wake(&spec), desk.due(at(4_500), &spec)), (Some(at(4_500)), vec![Due::CancelAgain(ONE)]));
     let before_ack = VenueTraits { cancel_by_client_id: false, ..VENUE };
     let mut desk = super::tests::desk();
     assert!(!desk.want_cancel(at(10), ONE, CancelReason::Kill, &before_ack));
@@ -229,8 +229,18 @@ fn an_exit_at_market_that_is_not_over_is_asked_about_every_2_seconds() {
     assert_eq!((desk.wake(&spec), desk.due(at(2_099), &spec)), (Some(at(2_100)), vec![]));
     assert_eq!(desk.due(at(2_100), &spec), [Due::Ask(Ask::Order(ONE))]);
     assert_eq!(why(&desk), Some(Why::Overdue));
-    desk.see(at(2_150), &view(VenueState::Open, 0, 1), &VENUE);
-    assert_eq!((why(&desk), desk.wake(&spec)), (None, Some(at(4_150))));
+    let mut asked = 1;
+    for now in (2_150..130_000).step_by(50) {
+        desk.see(at(now), &view(VenueState::Open, 0, 1), &VENUE);
+        let due = desk.due(at(now), &spec);
+        asked += due.iter().filter(|due| matches!(due, Due::Ask(_))).count();
+        if let Some(Due::Tell(_, age)) = due.iter().find(|due| matches!(due, Due::Tell(..))) {
+            assert_eq!(now - 2_100, age + (now - 2_100) % 50, "people are told though the venue answers");
+        }
+    }
+    assert!((55..70).contains(&asked), "{asked}");
+    desk.see(at(130_000), &view(VenueState::Expired, 0, 2), &VENUE);
+    assert_eq!(why(&desk), None);
     // An entry at rest is nobody's hurry.
     let mut desk = super::tests::desk();
     desk.see(at(100), &view(VenueState::Open, 0, 1), &VENUE);

@@ -61,7 +61,7 @@ impl Orders {
             out.push(Event::Withdraw(order));
         }
         if let Some(ended) = moved.ended {
-            out.push(Event::Ended(ended));
+            out.push(if moved.was_told { Event::Released(ended) } else { Event::Ended(ended) });
             let ix = ended.terms.instrument;
             self.monitor.on_ended(cx, ix, ended.terms.tag, self.holding(ix), out);
         }
