@@ -98,6 +98,8 @@ pub struct Finished {
     pub brief: Box<Brief>,
     /// What went wrong, if it did.
     pub error: Option<String>,
+    /// What a stop was to end and did not.
+    pub left: Option<String>,
 }
 
 /// An operator's command.

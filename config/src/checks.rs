@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 use supervisor_core::params::{Problem, Table, Value};
 use supervisor_core::spec::{InstanceSpec, RiskLimits};
+use supervisor_core::strategy::StrategyKind;
 
 /// One symbol cannot take more than the total. A default gives way to the total that the file sets; a written value
 /// that is larger is a mistake.
@@ -22,11 +23,19 @@ pub(crate) fn own_shares(risk: &mut RiskLimits, table: &Table, problems: &mut Ve
 pub(crate) fn cross_checks(spec: &InstanceSpec, problems: &mut Vec<Problem>) {
     problems.extend(no_order_can_pass(spec));
     problems.extend(spread_too_wide(spec));
+    problems.extend(ladder_without_rest(spec));
     if spec.instruments.is_empty() {
         return;
     }
     let of_strategy = spec.strategy.check(spec).into_iter();
     problems.extend(of_strategy.map(|problem| Problem { key: format!("strategy.{}", problem.key), ..problem }));
+}
+
+/// A line of a grid is there to rest: withdrawn for that, it would be placed again at once, for ever.
+fn ladder_without_rest(spec: &InstanceSpec) -> Option<Problem> {
+    let limit = spec.exits.maker_timeout_ms.filter(|_| spec.strategy.kind() == StrategyKind::Grid)?;
+    let expected = "not with a grid, whose orders are there to rest; leave it out".to_owned();
+    Some(problem("exits.maker_timeout_s", Decimal::from(limit / 1_000), expected))
 }
 
 /// Base has no price yet, so that only capital in quote alone can be judged. No capital at all is said elsewhere.

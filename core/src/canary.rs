@@ -7,7 +7,7 @@ use std::cell::Cell;
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Canary {
-    /// A place without an answer is sent again.
+    /// A place without an answer is sent again. Planted in the port of the simulator, as ports lie outside the core.
     ResendOnTimeout,
     /// A fill of an order that is over is dropped.
     DropLateFill,
@@ -15,7 +15,7 @@ pub enum Canary {
     CountFillTwice,
     /// Orders leave before the facts that led to them are durable.
     SendBeforeDurable,
-    /// The kill switch is forgotten over a restart.
+    /// The kill switch is forgotten over a restart. Planted in the start of the simulator's process.
     ForgetKill,
 }
 

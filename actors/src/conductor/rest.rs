@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use actix::Context;
 use supervisor_core::instance::{InstanceState, Stage, check_position};
+use supervisor_core::spec::OnStop;
 use supervisor_state::{Done, SnapshotBatch};
 
 use super::turn::durable;
@@ -139,12 +140,31 @@ impl Conductor {
         self.collect(true);
     }
 
+    /// What the stop was to end, and is there still.
+    fn left_behind(&self, state: &InstanceState) -> Option<String> {
+        let (on_stop, _) = self.stopping?;
+        let orders = &state.stages.orders;
+        let open = orders.desk().open().len();
+        let all = matches!(on_stop, OnStop::CancelAll | OnStop::Flatten) && open > 0;
+        let spec = &self.score.spec;
+        let held = spec.instruments.iter().zip(orders.positions()).filter_map(|(instrument, position)| {
+            let sellable = instrument.round_qty(position.qty().get()).is_positive();
+            sellable.then(|| format!("{} {}", position.qty(), instrument.base))
+        });
+        let held: Vec<String> = if on_stop == OnStop::Flatten { held.collect() } else { Vec::new() };
+        let orders = all.then(|| format!("{open} orders are open or in doubt"));
+        let held = (!held.is_empty()).then(|| format!("{} held", held.join(", ")));
+        let parts: Vec<String> = orders.into_iter().chain(held).collect();
+        (!parts.is_empty()).then(|| format!("stopped, but not as asked: {}", parts.join("; ")))
+    }
+
     /// The last snapshot, then the last word: the supervisor hears of the end when the state is on disk.
     pub(super) fn finished(&mut self, state: Option<Box<InstanceState>>, brief: Box<Brief>, ctx: &mut Context<Self>) {
         let (end, error) = self.finishing.take().unwrap_or((End::Stopped, None));
         let (spec, generation, to) = (self.score.spec.clone(), self.score.generation, self.score.supervisor.clone());
         let packed = state.as_deref().cloned().map(|state| self.pack(state)).transpose();
-        let mut finished = Finished { spec, generation, end, state, brief, error };
+        let left = state.as_deref().and_then(|state| self.left_behind(state));
+        let mut finished = Finished { spec, generation, end, state, brief, error, left };
         match packed {
             Ok(None) => to.do_send(finished),
             Err(error) => to.do_send(Finished { error: Some(error.to_string()), ..finished }),

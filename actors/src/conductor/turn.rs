@@ -17,6 +17,8 @@ use crate::facts;
 const QUEUE_MAX: usize = 10_000;
 /// Candles that a stop may take to get its cancels and exits through.
 const STOP_CANDLES: u64 = 8;
+/// The same where requests get lost and orders must be found first.
+const LOSSY_STOP_CANDLES: u64 = 10_000;
 
 /// Tells the conductor when what it handed over is on disk.
 pub(super) fn durable(ctx: &Context<Conductor>) -> supervisor_state::Done {
@@ -199,6 +201,14 @@ impl Conductor {
         let Some((on_stop, from)) = self.stopping else { return false };
         let taken = self.score.scheduler.progress().0 - from;
         let now = self.home.as_ref().map(|list| list.clock()).unwrap_or_default();
-        on_stop == OnStop::Keep || !self.score.scheduler.is_busy(now) || taken >= STOP_CANDLES
+        let scheduler = &self.score.scheduler;
+        let all = matches!(on_stop, OnStop::CancelAll | OnStop::Flatten);
+        // Where requests get lost, it takes as long as it takes to find out, up to the deadline of the stop.
+        let (limit, idle) = if self.score.spec.venue.is_certain {
+            (STOP_CANDLES, true)
+        } else {
+            (LOSSY_STOP_CANDLES, !all || scheduler.venue().is_idle())
+        };
+        on_stop == OnStop::Keep || (idle && !scheduler.is_busy(now)) || taken >= limit
     }
 }

@@ -21,7 +21,7 @@ impl Handler<Switches> for Supervisor {
 impl Handler<Finished> for Supervisor {
     type Result = ();
     fn handle(&mut self, finished: Finished, _: &mut Context<Self>) {
-        let Finished { spec, generation, end, state, brief, error } = finished;
+        let Finished { spec, generation, end, state, brief, error, left } = finished;
         let id = spec.id;
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.card.generation == generation) else { return };
         let card = &mut entry.card;
@@ -45,7 +45,13 @@ impl Handler<Finished> for Supervisor {
         if end == End::Feed && entry.role == Role::Trader {
             card.note = "its feed has ended".to_owned();
         }
+        if let Some(left) = &left {
+            card.note.clone_from(left);
+        }
         entry.release_waiters();
+        if let Some(left) = left {
+            self.alert("warning", id.as_str(), "stop.incomplete", left);
+        }
         if let Some(error) = error {
             let code = if end == End::Unrecorded { "recorder.failed" } else { "snapshot.failed" };
             self.alert("critical", id.as_str(), code, error);

@@ -60,7 +60,9 @@ fn the_keys_of_recovery_have_defaults_and_are_read() {
 
 #[test]
 fn exits_are_read_in_minutes_percent_and_seconds_and_none_is_set_by_default() {
-    let exits = |text: &str| accepted(MAIN, &format!("{GRID}{text}"), &Env::new()).instances[0].spec.exits;
+    let ladder = "kind = \"grid\"\nlevels = 20\nlower = 90000\nupper = 110000\norder_value = 200\n";
+    let trend = GRID.replace(ladder, "kind = \"trend_following\"\n");
+    let exits = |text: &str| accepted(MAIN, &format!("{trend}{text}"), &Env::new()).instances[0].spec.exits;
     assert_eq!(exits(""), ExitRules::default());
     assert_eq!(exits("[exits]\n"), ExitRules::default());
     let all = exits("[exits]\nmax_holding_min = 90\nbreak_even_pct = 1.5\nmaker_timeout_s = 60\n");

@@ -136,6 +136,7 @@ fn words_and_types_are_checked() {
         ("break_even_pct = 101", "exits.break_even_pct = 101: allowed: 0.01 to 100 (percent over the entry)"),
         ("maker_timeout_s = 0", "exits.maker_timeout_s = 0: allowed: 1 to 604800 (seconds, whole)"),
         ("maker_timeout_s = 604801", "exits.maker_timeout_s = 604801: allowed: 1 to 604800 (seconds, whole)"),
+        ("maker_timeout_s = 60", "exits.maker_timeout_s = 60: not with a grid, whose orders are there to rest"),
         ("max_holding_mins = 5", "exits.max_holding_mins = 5: unknown key; did you mean 'max_holding_min'?"),
     ] {
         let text = grid_and("exits", line);

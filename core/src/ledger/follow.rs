@@ -213,8 +213,8 @@ impl Ledger {
             member.replace(recovered.facts, recovered.last, recovered.cash, &recovered.positions);
             member.begin_after(recovered.epoch, recovered.floor());
         }
-        let comes = |known: &Known| recovered.orders.iter().any(|order| order.terms.order == known.id.order);
-        self.book.forget(instance, |known| is_older && known.ended.is_some() && !comes(known));
+        let come: BTreeSet<OrderNo> = recovered.orders.iter().map(|order| order.terms.order).collect();
+        self.book.forget(instance, |known| is_older && known.ended.is_some() && !come.contains(&known.id.order));
         for order in &recovered.orders {
             self.recover(at, instance, order, &before);
         }

@@ -4,6 +4,9 @@
 //! the differences between our sum and the venue's statement. Promises: what nobody here sent is adopted and counted,
 //! never withdrawn; news of the venue goes to the instance that owns the order, and to no other; a difference is told
 //! for as long as it lasts. Never: decides about an order's state, which is its desk's; never invents a fill.
+//!
+//! It reads the executions of the symbols that its instances trade, of those in which it saw an order of others, and of
+//! those that [`Ledger::watch`] names. What others trade at once in any other symbol shows as a difference of balances.
 
 mod account;
 mod book;

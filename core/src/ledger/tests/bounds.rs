@@ -283,3 +283,15 @@ fn a_first_reading_that_is_too_short_covers_nothing_and_an_exact_one_answers_onc
     assert_eq!(account.ledger.on_trades(at(2), at(-500), at(2), symbol(BTC), &[]).len(), 1);
     assert!(account.ledger.on_trades(at(3), at(-500), at(3), symbol(BTC), &[]).is_empty());
 }
+
+#[test]
+fn what_works_is_live_and_what_is_over_is_not() {
+    let mut account = Account::new();
+    let (first, second) = (limit(1, Side::Buy, "90", "1"), limit(2, Side::Buy, "91", "1"));
+    account.rest(0, "a", first);
+    account.rest(1, "b", second);
+    let live = |account: &Account| account.ledger.live().map(|known| known.id).collect::<Vec<_>>();
+    assert_eq!(live(&account), [client("a", 1, 1), client("b", 1, 2)]);
+    account.end(2, "a", first, Life::Canceled);
+    assert_eq!(live(&account), [client("b", 1, 2)]);
+}

@@ -9,6 +9,7 @@ mod listing;
 mod polling;
 mod random;
 mod trading;
+mod void;
 
 use rust_decimal::Decimal;
 

@@ -246,3 +246,17 @@ fn an_exit_at_market_that_is_not_over_is_asked_about_every_2_seconds() {
     desk.see(at(100), &view(VenueState::Open, 0, 1), &VENUE);
     assert_eq!(desk.wake(&spec), Some(at(spec.order_timeout_ms)));
 }
+
+/// A bust that was not heard of, so that the order was filled with one execution too many and a person said so.
+#[test]
+fn an_order_that_is_complete_without_what_was_void_is_filled_again() {
+    let mut desk = desk();
+    desk.fill(at(1), &fill(ONE, 1, 3), &VENUE);
+    desk.fill(at(2), &fill(ONE, 2, 10), &VENUE);
+    assert_eq!(life(&desk), Life::Disputed);
+    desk.resolve(at(3), ONE, Life::Filled, &VENUE).unwrap();
+    let bust = desk.bust(at(4), &fill(ONE, 1, 3), &VENUE).unwrap().moved.unwrap();
+    assert_eq!((bust.to, bust.reopened.map(|(_, rest)| rest)), (Life::Unknown, Some(qty(0))));
+    let seen = desk.see(at(5), &view(VenueState::Filled, 10, 4), &VENUE).moved.unwrap().unwrap();
+    assert_eq!((seen.to, why(&desk), desk.open.len()), (Life::Filled, None, 0));
+}

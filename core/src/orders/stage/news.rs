@@ -72,7 +72,11 @@ impl Orders {
     fn on_no_answer(&mut self, cx: &Cx<'_>, order: OrderNo, request: Request, out: &mut Outbox) {
         match request {
             Request::Place => self.news(cx, order, OrderEvent::Silence, None, out),
-            Request::Cancel => self.desk.ask(cx.at, order, Why::Silence, &cx.spec.venue),
+            // Of an order that is over there is nothing left to withdraw.
+            Request::Cancel if self.desk.open().contains_key(&order) => {
+                self.desk.ask(cx.at, order, Why::Silence, &cx.spec.venue);
+            }
+            Request::Cancel => {}
             Request::Query => {}
         }
     }
