@@ -401,8 +401,6 @@ impl Desk {
         }
         let of_order = |o: &Order| o.voided.contains(&fill.trade) || o.trades.iter().any(|t| t.id == fill.trade);
         let key = (fill.instrument, fill.trade);
-        self.find(fill.order).is_some_and(of_order)
-            || self.counted.contains_key(&key)
-            || self.voided.contains_key(&key)
+        self.find(fill.order).is_some_and(of_order) || self.counted.contains_key(&key) || self.voided.contains_key(&key)
     }
 }

@@ -370,7 +370,8 @@ mod tests {
     fn a_person_ends_disputes_and_doubts_and_nothing_else() {
         for life in Life::ALL {
             for to in Life::ALL {
-                let allowed = matches!(life, Disputed | Unknown) && matches!(to, Filled | Canceled | Expired | Rejected);
+                let allowed =
+                    matches!(life, Disputed | Unknown) && matches!(to, Filled | Canceled | Expired | Rejected);
                 assert_eq!(resolve(life, to), allowed.then_some(to), "{life:?} {to:?}");
             }
         }

@@ -151,7 +151,11 @@ fn a_settled_order_that_the_venue_shows_live_is_disputed() {
     in_silence(&mut bench, HOUR);
     view(&mut bench, VenueState::Open, "0.4", 3);
     assert_eq!(bench.told(), "1 is disputed, 1 lives again, disputed, withdraw 1");
-    assert_eq!((lives(&bench), bench.held(1)), ((Life::Disputed, Life::Disputed, 1, 0), qty("0.6")), "it may still fill");
+    assert_eq!(
+        (lives(&bench), bench.held(1)),
+        ((Life::Disputed, Life::Disputed, 1, 0), qty("0.6")),
+        "it may still fill"
+    );
     in_silence(&mut bench, 2 * SECOND);
     assert_eq!(bench.told(), "withdraw 1", "until it is gone");
     view(&mut bench, VenueState::Canceled, "0.4", 4);

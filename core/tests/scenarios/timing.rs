@@ -68,7 +68,10 @@ fn an_order_is_withdrawn_after_its_24_hours_and_the_cancel_sent_every_2_seconds_
     assert_eq!(bench.order(1).cancel, Some(CancelReason::Expired));
     in_silence(&mut bench, 10 * SECOND);
     let told = bench.told();
-    assert_eq!(told, "withdraw 1, withdraw 1, withdraw 1, withdraw 1, ask 1, withdraw 1", "after 10 s it is asked, too");
+    assert_eq!(
+        told, "withdraw 1, withdraw 1, withdraw 1, withdraw 1, ask 1, withdraw 1",
+        "after 10 s it is asked, too"
+    );
     fill(&mut bench, 1, "0.4");
     in_silence(&mut bench, 2 * SECOND);
     assert!(bench.told().starts_with("1 fills 0.4, ") && bench.order(1).life == Life::Open);

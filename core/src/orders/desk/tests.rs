@@ -222,7 +222,8 @@ fn at_a_start_everything_that_is_not_over_is_asked_about_ten_a_second() {
 #[test]
 fn an_exit_at_market_that_is_not_over_is_asked_about_every_2_seconds() {
     let spec = crate::tests::spec();
-    let exit = Terms { side: Side::Sell, kind: OrderKind::Market { bound: None }, purpose: Purpose::Exit, ..terms(ONE) };
+    let exit =
+        Terms { side: Side::Sell, kind: OrderKind::Market { bound: None }, purpose: Purpose::Exit, ..terms(ONE) };
     let mut desk = Desk::default();
     desk.submit(at(0), exit, None, &VENUE);
     desk.see(at(100), &view(VenueState::Open, 0, 1), &VENUE);
