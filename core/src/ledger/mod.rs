@@ -15,9 +15,9 @@ mod follow;
 mod news;
 mod outside;
 mod polls;
-mod void;
 #[cfg(test)]
 mod tests;
+mod void;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -184,8 +184,8 @@ impl Ledger {
         spec.instruments.iter().for_each(|instrument| self.polls.add(at, instrument.symbol));
     }
 
-    /// Reads the executions of a symbol that no instance trades, from the look-back on: for accounts on which others do.
-    /// Without it they are read only while an order of others was seen there.
+    /// Reads the executions of a symbol that no instance trades, from the look-back on: for accounts on which others
+    /// do. Without it they are read only once an order of others was seen there.
     pub fn watch(&mut self, at: Timestamp, symbol: Symbol) {
         self.polls.add(at, symbol);
     }

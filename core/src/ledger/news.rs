@@ -112,9 +112,9 @@ impl Ledger {
         Some((known.id.instance, Report::State(known.view(order))))
     }
 
-    /// The executions of a symbol from `from` to `until` of the venue's clock, all of them. Answers those that the desks
-    /// have not counted, those that they have counted and that are void, and then [`Report::Traded`] for each instance
-    /// that asked.
+    /// The executions of a symbol from `from` to `until` of the venue's clock, all of them. Answers those that the
+    /// desks have not counted, those that they have counted and that are void, and then [`Report::Traded`] for each
+    /// instance that asked.
     pub fn on_trades(
         &mut self,
         at: Timestamp,

@@ -189,7 +189,11 @@ impl Outside {
     /// Executions of a symbol that are not void.
     pub fn standing(&self, symbol: Symbol) -> impl Iterator<Item = &VenueTrade> {
         let (first, last) = ((symbol, TradeId(0)), (symbol, TradeId(u64::MAX)));
-        self.trades.range(first..=last).map(|(_, foreign)| foreign).filter(|known| !known.void).map(|known| &known.trade)
+        self.trades
+            .range(first..=last)
+            .map(|(_, foreign)| foreign)
+            .filter(|known| !known.void)
+            .map(|known| &known.trade)
     }
 
     fn put(&mut self, foreign: Foreign) {

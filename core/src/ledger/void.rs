@@ -124,7 +124,8 @@ impl Ledger {
         for trade in whole.trades {
             let Some(id) = trade.client else { continue };
             let was_unknown = self.book.dated(id, trade);
-            if let Some(pair) = self.pair(trade.symbol).filter(|_| was_unknown && self.comparison.is_in_opening(trade.at))
+            if let Some(pair) =
+                self.pair(trade.symbol).filter(|_| was_unknown && self.comparison.is_in_opening(trade.at))
             {
                 self.outside.hand_over(pair, trade.into());
             }

@@ -71,7 +71,12 @@ fn recovered() -> Recovered {
         sent: at(3),
         ended: None,
         seq: Some(8),
-        trades: vec![crate::orders::Trade { id: TradeId(31), qty: qty("0.2"), price: price("100"), fee: money("0.02") }],
+        trades: vec![crate::orders::Trade {
+            id: TradeId(31),
+            qty: qty("0.2"),
+            price: price("100"),
+            fee: money("0.02"),
+        }],
         voided: vec![],
     };
     let ended = RecoveredOrder {

@@ -61,7 +61,10 @@ fn a_bust_of_what_the_opening_had_in_it_goes_back_too() {
     account.state(100, &[("USDT", "5000"), ("BTC", "2")]);
     account.ledger.on_bust(at(200), &trade);
     account.ledger.on_bust(at(201), &trade);
-    assert_eq!((account.ledger.expected(asset("BTC")), account.ledger.expected(asset("USDT"))), (dec("0"), dec("5200.2")));
+    assert_eq!(
+        (account.ledger.expected(asset("BTC")), account.ledger.expected(asset("USDT"))),
+        (dec("0"), dec("5200.2"))
+    );
 }
 
 #[test]
@@ -186,7 +189,10 @@ fn a_reading_dates_what_came_back_and_what_the_opening_had_changes_hands() {
     account.state(100, &[("USDT", "959.96"), ("BTC", "0.4")]);
     rebuilt(&mut account, 2_000);
     read(&mut account, 3_000, &[trade]);
-    assert_eq!((account.ledger.expected(asset("BTC")), account.ledger.expected(asset("USDT"))), (dec("0.4"), dec("959.96")));
+    assert_eq!(
+        (account.ledger.expected(asset("BTC")), account.ledger.expected(asset("USDT"))),
+        (dec("0.4"), dec("959.96"))
+    );
     read(&mut account, 4_000, &[trade]);
     assert_eq!(account.ledger.unowned(asset("BTC")), dec("0"), "once");
     // From now on its moment is known, and two readings that lack it prove that it is void.
