@@ -119,7 +119,7 @@ fn without_client_ids_an_order_waits_for_the_end_of_its_twin() {
         door.end(first, "0.4");
         door.later(60_000);
         // The other venue took two more of them meanwhile.
-        assert_eq!(door.ask(buy("1")).is_ok(), true, "its twin is over");
+        assert!(door.ask(buy("1")).is_ok(), "its twin is over");
     }
 }
 

@@ -53,10 +53,9 @@ impl Reconcile {
 
     /// Executions were read: enough, when they reach back far enough and up to the start.
     pub(super) fn read(&mut self, traded: &Traded) {
-        if traded.from <= self.from && traded.until >= self.began {
-            if let Some(read) = self.read.get_mut(traded.instrument.at()) {
-                *read = true;
-            }
+        let enough = traded.from <= self.from && traded.until >= self.began;
+        if let Some(read) = self.read.get_mut(traded.instrument.at()).filter(|_| enough) {
+            *read = true;
         }
     }
 
