@@ -8,6 +8,7 @@
 //! have more to say. *Closed*: it is settled; the newest stay at hand. At a venue that is certain an order is settled
 //! when it ends, so nothing is ever closing there.
 
+mod archive;
 mod due;
 mod news;
 #[cfg(test)]
@@ -16,7 +17,6 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::doubt::Doubt;
 use super::lifecycle::{Life, OrderEvent};
@@ -28,11 +28,6 @@ use crate::spec::VenueTraits;
 
 pub use due::Due;
 pub use news::Moved;
-
-/// Executions of archived orders stay known for so many times the look-back; no question reaches back further than two.
-const KEPT_LOOKS: i64 = 3;
-/// Settled orders that stay at hand.
-const CLOSED_KEPT: usize = 256;
 
 /// One execution of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,42 +228,6 @@ impl Desk {
             let at = self.closed.iter().rposition(|entry| entry.terms.order == order)?;
             self.closed.remove(at)
         })
-    }
-
-    fn close(&mut self, entry: Order) {
-        // Out before in: one more than are kept would double the room that they take.
-        let oldest = if self.closed.len() == CLOSED_KEPT { self.closed.pop_front() } else { None };
-        self.closed.push_back(entry);
-        if let Some(oldest) = oldest {
-            self.archive(&oldest);
-        }
-    }
-
-    /// Chains the hash of an order into the archive, so that the digest still covers it. Its executions stay known for
-    /// as long as a look back may bring them again.
-    fn archive(&mut self, order: &Order) {
-        let mut hash = Sha256::new();
-        hash.update(self.archive);
-        // Serialising plain data into memory cannot fail; an empty encoding would still change the chain.
-        hash.update(postcard::to_allocvec(order).unwrap_or_default());
-        self.archive = hash.finalize().into();
-        if order.end.is_some() {
-            let ix = order.terms.instrument;
-            self.counted.extend(order.trades.iter().map(|trade| ((ix, trade.id), order.news)));
-        }
-    }
-
-    /// The same as [`Desk::forget`], once every so many orders: it looks at all of them.
-    pub(super) fn forget_now_and_then(&mut self, at: Timestamp, venue: &VenueTraits) {
-        if self.placed.is_multiple_of(64) {
-            self.forget(at - KEPT_LOOKS * venue.look_back_ms);
-        }
-    }
-
-    /// Forgets executions of archived orders that no look back brings any more.
-    fn forget(&mut self, before: Timestamp) {
-        self.counted.retain(|_, news| *news >= before);
-        self.voided.retain(|_, news| *news >= before);
     }
 
     /// Orders that are not over, by number.

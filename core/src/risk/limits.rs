@@ -306,8 +306,8 @@ fn duplicate(review: &Review<'_>) -> Option<Breach> {
     Some(Breach { value: Decimal::from(review.at.since(twin.at)), limit })
 }
 
-/// At a venue without client order ids two orders alike could not be told apart: the second one waits for the end of the
-/// first, however long that takes.
+/// At a venue without client order ids two orders alike could not be told apart: the second one waits for the end of
+/// the first, however long that takes.
 fn outstanding(review: &Review<'_>) -> bool {
     let intent = review.intent;
     let price = review.gate.price_of(intent, review.quotes);

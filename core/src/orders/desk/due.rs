@@ -75,7 +75,7 @@ impl Desk {
             order.news = at;
             order.doubt = order.doubt.map(|doubt| doubt.anew(doubt.why, at));
         }
-        self.forget(at - super::KEPT_LOOKS * spec.venue.look_back_ms);
+        self.forget(at - super::archive::KEPT_LOOKS * spec.venue.look_back_ms);
         (lost, u32::try_from(self.open.len()).unwrap_or(u32::MAX))
     }
 

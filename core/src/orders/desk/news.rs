@@ -72,8 +72,8 @@ impl Desk {
         entry.follow(at, event, venue);
         let settled = to == Life::Settled;
         entry.end = if settled { Some(from) } else { None };
-        // What was settled or kept back, and is live at the venue, is nobody's any more: a person must look, but first it
-        // shall go.
+        // What was settled or kept back, and is live at the venue, is nobody's any more: a person must look, but first
+        // it shall go.
         let stray = to == Life::Disputed && from != to && is_live(event);
         if stray {
             (entry.cancel, entry.cancel_next) = (Some(CancelReason::Replan), Some(at + venue.cancel_ms));
