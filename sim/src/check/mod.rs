@@ -96,6 +96,10 @@ struct Watched {
     disputed: BTreeMap<OrderNo, u64>,
     /// Orders in doubt, to count how that ends.
     doubted: BTreeSet<OrderNo>,
+    /// Orders that were seen to be settled, which is no fact.
+    settled: BTreeSet<OrderNo>,
+    /// True when it has worked since they were looked for.
+    worked: bool,
     /// Hashes of the state by the number of the last fact.
     digests: VecDeque<(u64, u64)>,
     batches: u64,
@@ -182,6 +186,9 @@ impl Checker {
         for record in records {
             self.on_fact(now, bot, record);
         }
+        if let Some(bot) = self.bots.get_mut(bot) {
+            bot.worked = true;
+        }
         if records.iter().any(|record| !matches!(record.fact, Fact::Input { .. }))
             && let Some(touched) = self.touched.get_mut(bot)
         {
@@ -250,6 +257,7 @@ impl Checker {
         if life == Life::Disputed {
             bot.disputed.insert(order, seq);
         }
+        bot.settled.remove(&order);
         let was_doubted = bot.doubted.remove(&order);
         if life == Life::Unknown {
             bot.doubted.insert(order);
@@ -275,7 +283,6 @@ impl Checker {
             Fact::OrderMoved(_, Life::Unknown) => "doubts",
             Fact::OrderMoved(_, Life::NeverAccepted) => "doubts resolved: never accepted",
             Fact::OrderMoved(_, Life::Disputed) => "disputes",
-            Fact::OrderMoved(_, Life::Settled) => "orders settled",
             Fact::OrderMoved(_, Life::NeverSent) => "orders never sent",
             Fact::OrderMoved(_, Life::Rejected) => "orders rejected",
             Fact::OrderMoved(_, Life::Expired) => "orders expired",
@@ -303,6 +310,9 @@ impl Checker {
     pub fn after_step(&mut self, now: Timestamp, venue: &Venue, process: Option<&Process>) {
         self.follow_births(now, venue);
         self.follow_trades(venue);
+        if let Some(process) = process {
+            self.follow_settled(process);
+        }
         for (bot, seen) in std::mem::take(&mut self.seen) {
             match seen {
                 Seen::Moved(order, life) => self.check_evidence(now, bot, order, life, venue),

@@ -1,6 +1,6 @@
 //! M4, M5, M6: fills are the venue's and count once, sums stay within the order or are told, ends have evidence.
 
-use supervisor_core::domain::{Fill, OrderNo, Qty, Timestamp};
+use supervisor_core::domain::{Fill, OrderNo, Qty, Timestamp, TradeId};
 use supervisor_core::orders::{Life, VenueState};
 
 use super::{Checker, TradeKey, Watched, account_of};
@@ -16,6 +16,23 @@ impl Checker {
                 index.insert((trade.trade.symbol, trade.trade.trade), at);
             }
             *looked = trades.len();
+        }
+    }
+
+    /// Orders that have been settled since the last look, the newest first. Each is looked at, as it is the last time.
+    pub(super) fn follow_settled(&mut self, process: &Process) {
+        for (at, (watched, bot)) in self.bots.iter_mut().zip(&process.bots).enumerate() {
+            if !std::mem::take(&mut watched.worked) {
+                continue;
+            }
+            for order in bot.it.stages.orders.desk().closed().iter().rev() {
+                let number = order.terms.order;
+                if !watched.settled.insert(number) {
+                    break;
+                }
+                self.tally.count("orders settled");
+                self.seen.push((at, super::Seen::Moved(number, Life::Settled)));
+            }
         }
     }
 
@@ -50,7 +67,7 @@ impl Checker {
             Life::NeverAccepted if truth.is_some() => Some("the venue took it"),
             Life::NeverSent if bot.sent.contains_key(&order) => Some("it was sent"),
             Life::Settled if truth.is_some_and(TrueOrder::is_live) => Some("it is live at the venue"),
-            Life::Settled if truth.is_some_and(|truth| !is_whole(bot, order, truth)) => {
+            Life::Settled if truth.is_some_and(|truth| !self.is_whole(bot, order, truth)) => {
                 Some("its executions are not all counted")
             }
             Life::InFlight
@@ -92,13 +109,15 @@ impl Checker {
             self.fail("M5", now, at, Some(order), text);
         }
     }
-}
 
-/// True when every execution of the order that stands, or whose bust has not been heard of, is counted.
-fn is_whole(bot: &Watched, order: OrderNo, truth: &TrueOrder) -> bool {
-    let counted = |id: &supervisor_core::domain::TradeId| {
-        let key: TradeKey = (truth.view.symbol, *id);
-        bot.counted.get(&key).is_some_and(|(_, fill)| fill.order == order) || bot.voided.contains_key(&key)
-    };
-    truth.trades.iter().all(counted)
+    /// True when every execution of the order that stands is counted.
+    fn is_whole(&self, bot: &Watched, order: OrderNo, truth: &TrueOrder) -> bool {
+        let is_counted = |id: &TradeId| {
+            let key: TradeKey = (truth.view.symbol, *id);
+            bot.counted.get(&key).is_some_and(|(_, fill)| fill.order == order)
+        };
+        let symbol = truth.view.symbol;
+        let is_void = |id: &TradeId| self.busts.iter().any(|(_, bust)| (bust.symbol, bust.trade) == (symbol, *id));
+        truth.trades.iter().all(|id| is_counted(id) || is_void(id))
+    }
 }

@@ -37,6 +37,7 @@ impl Checker {
         bot.voided.retain(|_, seq| *seq <= last);
         bot.absent.retain(|_, (seq, _)| *seq <= last);
         bot.disputed.retain(|_, seq| *seq <= last);
+        bot.settled = it.stages.orders.desk().closed().iter().map(|order| order.terms.order).collect();
         bot.digests.retain(|(seq, _)| *seq <= last);
         let known = bot.digests.iter().rev().find(|(seq, _)| *seq == last).map(|(_, hash)| *hash);
         if let Some(touched) = self.touched.get_mut(at) {
